@@ -1,0 +1,373 @@
+/**
+ * Algorithm: what the single-threaded allocators share. A subclass knows where blocks lie and how to
+ * find room; this class checks what callers give, keeps the counters, and moves what must move.
+ *
+ *     alloc ── check ──▶ allocate ── allocBlock (the algorithm) ── count
+ *     free  ── takeBack (check, HAND) ──▶ release ── count ── freeBlock (the algorithm)
+ *
+ * `Locked` calls `allocate`, `takeBack` and `release` itself, with its lock around what needs it:
+ * methods marked "Requires: lock held" change shared structures; the others read only words that the
+ * caller's own block keeps still.
+ *
+ * The ownership word of a block is found by one formula for every allocator:
+ *
+ *     index = ((address - origin) >>> shift) + base
+ *
+ *     with headers   origin 0, shift 2, base -1: the word just below the payload
+ *     with a map     origin = first block, shift = log2(block), base = the map's first word
+ */
+
+import { HeapCorruptionError, hex, InvalidFreeError } from '../errors.ts';
+import { type Address, ADDRESS_LIMIT, alignDown, NULL, naturalAlign, UNIT } from '../memory/address.ts';
+import { checkAlign, checkInteger, checkSize, DEFAULT_ALIGN } from '../memory/layout.ts';
+import type { Memory } from '../memory/memory.ts';
+import { Thread } from '../sync/thread.ts';
+import type { Allocator, AllocatorStats, BlockInfo } from './allocator.ts';
+import * as control from './control.ts';
+import { handWord, isHeld, ownerBits, STATE_NAMES, slotOf, stateOf } from './ownership.ts';
+
+/** Larger requests cannot fit below 4 GiB with any header: exhaustion without looking. */
+const LARGEST_REQUEST = ADDRESS_LIMIT - 64;
+
+/** Where an allocator lies, and who uses this handle of it. */
+export interface RegionOptions {
+  /** First byte of the region, a multiple of 8. Default 0. */
+  readonly start?: number;
+  /** Bytes of the region, its metadata included; rounded down to a multiple of 8. Default: all that follows. */
+  readonly byteLength?: number;
+  /** The calling thread. Default: known by its thread id. */
+  readonly thread?: Thread;
+}
+
+/** How many numbers {@link Algorithm.measure} writes. */
+export const MEASURES = 8;
+
+/** The shared part of every algorithm. One handle serves one thread. */
+export abstract class Algorithm implements Allocator {
+  readonly memory: Memory;
+  /** Where the control block lies. */
+  readonly start: Address;
+  /** Who holds what this handle allocates. */
+  readonly thread: Thread;
+  /** The slot bits that this handle writes into ownership words. */
+  readonly owner: number;
+  protected readonly i32: Int32Array;
+  protected readonly u32: Uint32Array;
+  protected readonly f64: Float64Array;
+  /** Index of the control block's first 32-bit word. */
+  protected readonly word: number;
+  /** Index of the control block's first f64. */
+  protected readonly double: number;
+
+  protected constructor(memory: Memory, start: number, thread: Thread = Thread.of(memory)) {
+    this.memory = memory;
+    this.start = start as Address;
+    this.thread = thread;
+    this.owner = ownerBits(thread.slot, thread.generation);
+    this.i32 = memory.i32;
+    this.u32 = memory.u32;
+    this.f64 = memory.f64;
+    this.word = start >>> 2;
+    this.double = start >>> 3;
+  }
+
+  // ── What an algorithm is ────────────────────────────────────────────────────────────────────────
+
+  /** Takes room for a block, writes its ownership, then commits it. Requires: lock held. */
+  abstract allocBlock(size: number, align: number): Address;
+
+  /** Gives the room of a block in HAND(me) back. Requires: lock held. */
+  abstract freeBlock(address: Address): void;
+
+  /** Changes a block's size in place, or answers false. Requires: lock held. */
+  abstract resizeBlock(address: Address, size: number): boolean;
+
+  /** Usable bytes of the block at `address`, free or not. */
+  abstract usableSize(address: Address): number;
+
+  /**
+   * Index in `i32` of the ownership word of the block at `address`, or -1 when no block that is given
+   * out starts there. Needs no lock for a block that the caller holds.
+   */
+  abstract ownershipIndex(address: Address): number;
+
+  /** Whether the block at `address`, which a walk found, is free. */
+  abstract isFree(address: Address): boolean;
+
+  /** The ownership word of the block at `address`, which a walk found. */
+  abstract ownershipAt(address: Address): number;
+
+  /** The first block in address order, or `NULL`. Requires: lock held. */
+  abstract firstBlock(): Address;
+
+  /** The block above, or `NULL`. Requires: lock held. */
+  abstract blockAfter(address: Address): Address;
+
+  /** Takes `bytes` more bytes right above the region. Returns whether it could. Requires: lock held. */
+  abstract extend(bytes: number): boolean;
+
+  abstract verify(): void;
+
+  /** Σ usable bytes of the free blocks. Requires: lock held. */
+  abstract freeBytes(): number;
+
+  /** The largest size that `alloc` would serve. Requires: lock held. */
+  abstract largestFree(): number;
+
+  /** Whether the block was given out with an alignment above the default. */
+  isOverAligned(_address: Address): boolean {
+    return false;
+  }
+
+  // ── The public contract ─────────────────────────────────────────────────────────────────────────
+
+  alloc(size: number, align: number = DEFAULT_ALIGN): Address {
+    checkLayout(size, align);
+    return this.allocate(size, align);
+  }
+
+  allocZeroed(size: number, align: number = DEFAULT_ALIGN): Address {
+    const address = this.alloc(size, align);
+    if (address !== NULL) this.memory.u8.fill(0, address, address + size);
+    return address;
+  }
+
+  realloc(address: Address, size: number, align?: number): Address {
+    return moveOrResize(this, this, address, size, align);
+  }
+
+  resize(address: Address, size: number): boolean {
+    checkLayout(size, DEFAULT_ALIGN);
+    this.heldIndex(address);
+    return this.resizeInPlace(address, size);
+  }
+
+  free(address: Address): void {
+    if (address === NULL) return;
+    this.takeBack(address);
+    this.release(address);
+  }
+
+  sizeOf(address: Address): number {
+    this.heldIndex(address);
+    return this.usableSize(address);
+  }
+
+  stats(): AllocatorStats {
+    const numbers = new Float64Array(MEASURES);
+    this.measure(numbers);
+    return statsFrom(numbers);
+  }
+
+  *blocks(): IterableIterator<BlockInfo> {
+    for (let address = this.firstBlock(); address !== NULL; address = this.blockAfter(address)) {
+      yield this.describeBlock(address);
+    }
+  }
+
+  // ── The steps between check and algorithm ───────────────────────────────────────────────────────
+
+  /** Allocates and counts. Requires: lock held, layout checked. */
+  allocate(size: number, align: number): Address {
+    const address = size > LARGEST_REQUEST || align > LARGEST_REQUEST ? NULL : this.allocBlock(size, align);
+    const { f64, double } = this;
+    if (address === NULL) {
+      f64[double + control.FAILURES]! += 1;
+      return NULL;
+    }
+    f64[double + control.ALLOCATIONS]! += 1;
+    this.countUsed(this.usableSize(address));
+    return address;
+  }
+
+  /**
+   * Moves a block from the user's hands to this thread's: HAND(me).
+   *
+   * @returns the ownership word now; it differs when another thread freed the block at the same time
+   * @throws InvalidFreeError when it is not the user's
+   */
+  takeBack(address: Address): number {
+    const index = this.heldIndex(address);
+    const word = handWord(this.i32[index]!, this.owner);
+    this.i32[index] = word;
+    return word;
+  }
+
+  /** Frees a block in HAND(me) and counts. Requires: lock held. */
+  release(address: Address): void {
+    const { f64, double } = this;
+    f64[double + control.USED]! -= this.usableSize(address);
+    f64[double + control.FREES]! += 1;
+    this.freeBlock(address);
+  }
+
+  /** Resizes a block that the user holds and counts. Requires: lock held. */
+  resizeInPlace(address: Address, size: number): boolean {
+    if (size > LARGEST_REQUEST) return false;
+    const before = this.usableSize(address);
+    if (!this.resizeBlock(address, size)) return false;
+    this.countUsed(this.usableSize(address) - before);
+    return true;
+  }
+
+  /** The ownership index of a block that the user holds, or an error that says why it is none. */
+  heldIndex(address: Address): number {
+    const index = this.ownershipIndex(address);
+    if (index >= 0 && isHeld(this.i32[index]!)) return index;
+    throw this.notHeld(address, index);
+  }
+
+  /** What is known of a block that a walk found. Requires: lock held. */
+  describeBlock(address: Address): BlockInfo {
+    const word = this.ownershipAt(address);
+    const free = this.isFree(address);
+    return {
+      address,
+      size: this.usableSize(address),
+      state: free ? 'free' : STATE_NAMES[stateOf(word)]!,
+      owner: free ? 0 : slotOf(word),
+    };
+  }
+
+  /** Writes capacity, used, free, largestFree, allocations, frees, failures, peak. Requires: lock held. */
+  measure(out: Float64Array): void {
+    const { f64, double } = this;
+    out[0] = this.end - this.start;
+    out[1] = f64[double + control.USED]!;
+    out[2] = this.freeBytes();
+    out[3] = this.largestFree();
+    out[4] = f64[double + control.ALLOCATIONS]!;
+    out[5] = f64[double + control.FREES]!;
+    out[6] = f64[double + control.FAILURES]!;
+    out[7] = f64[double + control.PEAK]!;
+  }
+
+  /** Where the blocks start. */
+  protected get first(): number {
+    return this.u32[this.word + control.FIRST]! * UNIT;
+  }
+
+  /** Where the managed bytes end. */
+  get end(): number {
+    return this.u32[this.word + control.END]! * UNIT;
+  }
+
+  /** Compares what a walk found with the counters. Requires: lock held. */
+  protected verifyCounters(used: number, liveBlocks: number): void {
+    const { f64, double } = this;
+    const counted = f64[double + control.ALLOCATIONS]! - f64[double + control.FREES]!;
+    if (f64[double + control.USED] !== used || counted !== liveBlocks) {
+      const claim = `${f64[double + control.USED]} bytes in ${counted} blocks`;
+      throw new HeapCorruptionError(this.start, `the counters say ${claim} are given out, the blocks ${used} in ${liveBlocks}`);
+    }
+  }
+
+  /** Adds to `used` (bytes, may be negative) and keeps the peak. Requires: lock held. */
+  protected countUsed(bytes: number): void {
+    const { f64, double } = this;
+    const used = f64[double + control.USED]! + bytes;
+    f64[double + control.USED] = used;
+    if (used > f64[double + control.PEAK]!) f64[double + control.PEAK] = used;
+  }
+
+  protected notHeld(address: Address, index: number): InvalidFreeError {
+    if (address >>> 0 !== address) return new InvalidFreeError(address, 'an address is an integer from 0 to 2^32 - 1');
+    if (address % UNIT !== 0) return new InvalidFreeError(address, 'it is not a multiple of 8');
+    const first = this.first;
+    if (address < first || address >= this.end) {
+      return new InvalidFreeError(address, `this allocator's blocks lie from ${hex(first)} to ${hex(this.end)}`);
+    }
+    if (index < 0) return new InvalidFreeError(address, 'no block starts there, or it is free already');
+    return new InvalidFreeError(address, `the block is ${STATE_NAMES[stateOf(this.i32[index]!)]} already`);
+  }
+}
+
+/**
+ * Throws unless size and alignment are ones that may be asked for.
+ *
+ * @throws RangeError naming what was given
+ */
+export function checkLayout(size: number, align: number): void {
+  if (size >>> 0 === size && align === DEFAULT_ALIGN) return;
+  checkSize(size);
+  checkAlign(align);
+}
+
+/** Turns what `measure` wrote into stats. */
+export function statsFrom(numbers: Float64Array): AllocatorStats {
+  const [capacity, used, free, largestFree, allocations, frees, failures, peakUsed] = numbers as unknown as number[];
+  return {
+    capacity: capacity!,
+    used: used!,
+    free: free!,
+    largestFree: largestFree!,
+    liveBlocks: allocations! - frees!,
+    allocations: allocations!,
+    frees: frees!,
+    failures: failures!,
+    peakUsed: peakUsed!,
+    overhead: capacity! - used! - free!,
+  };
+}
+
+/**
+ * `realloc` for any allocator: in place when it can, else allocate, copy, free. `core` tells with which
+ * alignment the block was given out.
+ */
+export function moveOrResize(
+  allocator: Allocator & { readonly memory: Memory },
+  core: { isOverAligned(address: Address): boolean },
+  address: Address,
+  size: number,
+  align?: number,
+): Address {
+  if (address === NULL) return allocator.alloc(size, align);
+  checkLayout(size, align ?? DEFAULT_ALIGN);
+  const before = allocator.sizeOf(address);
+  if ((align === undefined || address % align === 0) && allocator.resize(address, size)) return address;
+  const keep = align ?? (core.isOverAligned(address) ? naturalAlign(address) : DEFAULT_ALIGN);
+  const moved = allocator.alloc(size, keep);
+  if (moved === NULL) return NULL;
+  allocator.memory.u8.copyWithin(moved, address, address + Math.min(before, size));
+  allocator.free(address);
+  return moved;
+}
+
+/** A region's bounds after checks: both multiples of 8, inside the memory. */
+export interface Region {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Checks where an allocator is to lie.
+ *
+ * @param least bytes that it needs at least, metadata included
+ * @throws RangeError when the region is misaligned, outside the memory or too small
+ */
+export function checkRegion(memory: Memory, options: RegionOptions, least: number): Region {
+  const start = options.start ?? 0;
+  checkInteger('start', start, 0, memory.byteLength);
+  if (start % UNIT !== 0) throw new RangeError(`start must be a multiple of 8, got ${start}`);
+  const byteLength = options.byteLength ?? memory.byteLength - start;
+  checkInteger('byteLength', byteLength, 0, memory.byteLength - start);
+  const end = start + alignDown(byteLength, UNIT);
+  if (end - start < least) {
+    throw new RangeError(`a region of ${byteLength} bytes is too small: this allocator needs at least ${least}`);
+  }
+  return { start, end };
+}
+
+/** Lays out a control block with zeroed counters. The caller writes the tag last, with `sealControl`. */
+export function layControl(memory: Memory, region: Region, param: number, first: number, end: number): void {
+  const word = region.start >>> 2;
+  memory.u8.fill(0, region.start, region.start + control.CONTROL_BYTES);
+  memory.u32[word + control.PARAM] = param;
+  memory.u32[word + control.FIRST] = first / UNIT;
+  memory.u32[word + control.END] = end / UNIT;
+}
+
+/** Publishes: the tag says that all else is laid out; pairs with the check in `attach`. */
+export function sealControl(memory: Memory, start: number, kind: number): void {
+  memory.u32[start >>> 2] = control.tagOf(kind);
+}

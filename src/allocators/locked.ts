@@ -1,0 +1,275 @@
+/**
+ * Locked: one lock around any algorithm, which makes it safe for threads.
+ *
+ *      start                                      start + 128
+ *      ├──────────────────────────┬────────────────┼───────────────────────────┐
+ *      │ control 64               │ lock 64        │ the algorithm's region    │
+ *      └──────────────────────────┴────────────────┴───────────────────────────┘
+ *       used: lock acquisitions    word, nextHeld
+ *       peak: contended ones
+ *
+ * What the algorithm needs nobody else for happens outside the lock: checking the address, and moving
+ * the block from the user's hands into this thread's (HAND). Under the lock the word is compared with
+ * what was written: when two threads free one block at the same time, just one of them gets through.
+ *
+ * Any thread may free what any other allocated. Each thread makes its own handle by `attach`.
+ */
+
+import { InvalidFreeError } from '../errors.ts';
+import { type Address, NULL, UNIT } from '../memory/address.ts';
+import { checkInteger, DEFAULT_ALIGN } from '../memory/layout.ts';
+import type { Memory } from '../memory/memory.ts';
+import type { Lock, LockOptions } from '../sync/lock.ts';
+import { ParkLock } from '../sync/park-lock.ts';
+import { SpinLock } from '../sync/spin-lock.ts';
+import type { Thread } from '../sync/thread.ts';
+import {
+  type Algorithm,
+  checkLayout,
+  checkRegion,
+  layControl,
+  MEASURES,
+  moveOrResize,
+  type RegionOptions,
+  sealControl,
+  statsFrom,
+} from './algorithm.ts';
+import type { Allocator, AllocatorStats, BlockInfo } from './allocator.ts';
+import { CONTROL_BYTES, checkControl, FIRST, KIND_LOCKED, PARAM, PEAK, USED } from './control.ts';
+import { type AlgorithmClass, attachAlgorithm } from './kinds.ts';
+import { handWord, STATE_NAMES, slotOf, stateOf } from './ownership.ts';
+
+/** How waiters wait: `'spin'` (with back-off) or `'park'` (spin briefly, then sleep). */
+export type LockKind = 'spin' | 'park';
+
+const LOCK_LINE = 64;
+const HEADER = CONTROL_BYTES + LOCK_LINE;
+const SPIN = 1;
+const PARK = 2;
+const ACQUISITIONS = USED;
+const CONTENDED = PEAK;
+
+/** What a locked allocator can be told. */
+export interface LockedOptions<A extends Algorithm = Algorithm, O extends RegionOptions = RegionOptions> extends RegionOptions {
+  /** The algorithm to put the lock around. */
+  readonly allocator: AlgorithmClass<A, O>;
+  /** Its own options. */
+  readonly options?: Omit<O, keyof RegionOptions>;
+  /** How waiters wait. Default `'park'`. */
+  readonly lock?: LockKind;
+  /** After how many ms a waiter throws `LockTimeoutError`. Default 10,000. Each handle has its own. */
+  readonly lockTimeout?: number;
+}
+
+/** A thread-safe allocator: an algorithm and a lock. */
+export class Locked<A extends Algorithm = Algorithm> implements Allocator {
+  readonly memory: Memory;
+  /** Where the control block lies: what `attach` wants. */
+  readonly start: Address;
+  /** The algorithm. Use it directly only while no other thread can. */
+  readonly inner: A;
+  /** The lock around it. */
+  readonly lock: Lock;
+  readonly #i32: Int32Array;
+  readonly #f64: Float64Array;
+  readonly #double: number;
+
+  /**
+   * Lays out the lock and the algorithm.
+   *
+   * @throws RangeError when the region is misaligned, outside the memory or too small
+   */
+  static create<A extends Algorithm, O extends RegionOptions>(memory: Memory, options: LockedOptions<A, O>): Locked<A> {
+    const region = checkRegion(memory, options, HEADER);
+    const kind = lockCode(options.lock ?? 'park');
+    const inner = options.allocator.create(memory, {
+      ...(options.options as O),
+      start: region.start + HEADER,
+      byteLength: region.end - region.start - HEADER,
+      ...(options.thread === undefined ? {} : { thread: options.thread }),
+    });
+    layControl(memory, region, kind, region.start + HEADER, region.end);
+    memory.u8.fill(0, region.start + CONTROL_BYTES, region.start + HEADER);
+    const lock = lockAt(memory, region.start, kind, lockOptions(options.thread, options.lockTimeout));
+    sealControl(memory, region.start, KIND_LOCKED);
+    return new Locked(inner, lock, region.start);
+  }
+
+  /**
+   * Adopts the allocator that `create` laid out at `start`, reading its algorithm and lock from the bytes.
+   *
+   * @throws AttachError when there is none
+   */
+  static attach(memory: Memory, start: number, thread?: Thread, lockTimeout?: number): Locked {
+    checkControl(memory, start, KIND_LOCKED);
+    const word = start >>> 2;
+    const inner = attachAlgorithm(memory, memory.u32[word + FIRST]! * UNIT, thread);
+    const lock = lockAt(memory, start, memory.u32[word + PARAM]!, lockOptions(thread, lockTimeout));
+    return new Locked(inner, lock, start);
+  }
+
+  private constructor(inner: A, lock: Lock, start: number) {
+    this.memory = inner.memory;
+    this.start = start as Address;
+    this.inner = inner;
+    this.lock = lock;
+    this.#i32 = inner.memory.i32;
+    this.#f64 = inner.memory.f64;
+    this.#double = start >>> 3;
+  }
+
+  /** The same lock around a part of the algorithm, such as a hybrid's `temporary`. */
+  over<P extends Algorithm>(part: P): Locked<P> {
+    return new Locked(part, this.lock, this.start);
+  }
+
+  alloc(size: number, align: number = DEFAULT_ALIGN): Address {
+    checkLayout(size, align);
+    this.acquire();
+    try {
+      return this.inner.allocate(size, align);
+    } finally {
+      this.lock.release();
+    }
+  }
+
+  allocZeroed(size: number, align: number = DEFAULT_ALIGN): Address {
+    const address = this.alloc(size, align);
+    if (address !== NULL) this.memory.u8.fill(0, address, address + size);
+    return address;
+  }
+
+  realloc(address: Address, size: number, align?: number): Address {
+    return moveOrResize(this, this.inner, address, size, align);
+  }
+
+  resize(address: Address, size: number): boolean {
+    checkLayout(size, DEFAULT_ALIGN);
+    this.acquire();
+    try {
+      this.inner.heldIndex(address);
+      return this.inner.resizeInPlace(address, size);
+    } finally {
+      this.lock.release();
+    }
+  }
+
+  free(address: Address): void {
+    if (address === NULL) return;
+    const index = this.inner.heldIndex(address);
+    const before = this.#i32[index]!;
+    const hand = handWord(before, this.inner.owner);
+    this.#i32[index] = hand;
+    try {
+      this.acquire();
+    } catch (error) {
+      this.#i32[index] = before;
+      throw error;
+    }
+    try {
+      if (this.#i32[index] !== hand) throw new InvalidFreeError(address, 'another thread freed it at the same time');
+      this.inner.release(address);
+    } finally {
+      this.lock.release();
+    }
+  }
+
+  sizeOf(address: Address): number {
+    return this.inner.sizeOf(address);
+  }
+
+  /** Takes more bytes right above the region, where the algorithm can. Returns whether it did. */
+  extend(bytes: number): boolean {
+    checkInteger('bytes', bytes, 0, this.memory.byteLength);
+    this.acquire();
+    try {
+      return this.inner.extend(bytes);
+    } finally {
+      this.lock.release();
+    }
+  }
+
+  stats(): AllocatorStats {
+    const numbers = new Float64Array(MEASURES);
+    this.acquire();
+    try {
+      this.inner.measure(numbers);
+    } finally {
+      this.lock.release();
+    }
+    const stats = statsFrom(numbers);
+    stats.lockAcquisitions = this.#f64[this.#double + ACQUISITIONS]!;
+    stats.lockContended = this.#f64[this.#double + CONTENDED]!;
+    return stats;
+  }
+
+  /** All blocks as they were at one moment, in address order. */
+  *blocks(): IterableIterator<BlockInfo> {
+    for (let room = 1024; ; room *= 2) {
+      const found = new Float64Array(room * 3);
+      const count = this.#copyBlocks(found, room);
+      if (count > room) continue;
+      for (let i = 0; i < count * 3; i += 3) {
+        const word = found[i + 2]!;
+        const state = STATE_NAMES[stateOf(word)]!;
+        yield { address: found[i] as Address, size: found[i + 1]!, state, owner: slotOf(word) };
+      }
+      return;
+    }
+  }
+
+  verify(): void {
+    this.acquire();
+    try {
+      this.inner.verify();
+    } finally {
+      this.lock.release();
+    }
+  }
+
+  /** The ownership index of a block that the user holds. For wrappers. */
+  heldIndex(address: Address): number {
+    return this.inner.heldIndex(address);
+  }
+
+  /** Takes the lock and counts. For wrappers that do more than one thing under it. */
+  acquire(): void {
+    const contended = this.lock.acquire();
+    this.#f64[this.#double + ACQUISITIONS]! += 1;
+    if (contended) this.#f64[this.#double + CONTENDED]! += 1;
+  }
+
+  /** Copies address, size and ownership of every block. Returns the count, above `room` if cut short. */
+  #copyBlocks(out: Float64Array, room: number): number {
+    const inner = this.inner;
+    let count = 0;
+    this.acquire();
+    try {
+      for (let address = inner.firstBlock(); address !== NULL; address = inner.blockAfter(address)) {
+        if (count === room) return room + 1;
+        out[count * 3] = address;
+        out[count * 3 + 1] = inner.usableSize(address);
+        out[count * 3 + 2] = inner.isFree(address) ? 0 : inner.ownershipAt(address) >>> 0;
+        count++;
+      }
+      return count;
+    } finally {
+      this.lock.release();
+    }
+  }
+}
+
+function lockCode(kind: LockKind): number {
+  if (kind === 'spin') return SPIN;
+  if (kind === 'park') return PARK;
+  throw new RangeError(`lock must be 'spin' or 'park', got ${String(kind)}`);
+}
+
+function lockOptions(thread: Thread | undefined, timeout: number | undefined): LockOptions {
+  return { ...(thread === undefined ? {} : { thread }), ...(timeout === undefined ? {} : { timeout }) };
+}
+
+function lockAt(memory: Memory, start: number, code: number, options: LockOptions): Lock {
+  const address = (start + CONTROL_BYTES) as Address;
+  return code === SPIN ? new SpinLock(memory, address, options) : new ParkLock(memory, address, options);
+}

@@ -1,0 +1,101 @@
+/**
+ * Every error that sabheap throws on purpose, apart from the built-in `TypeError` (a value of the
+ * wrong kind) and `RangeError` (a number outside what is allowed).
+ *
+ * Exhaustion is an answer (`NULL`, `false`), misuse is an error. Each message names the address or
+ * the thread it is about, in the form that {@link hex} gives.
+ */
+
+/** Formats an address for messages: `0x` and at least eight hexadecimal digits. */
+export function hex(address: number): string {
+  return Number.isInteger(address) && address >= 0 ? `0x${address.toString(16).padStart(8, '0')}` : String(address);
+}
+
+/** The base of all sabheap errors: `error instanceof SabheapError` tells ours from others. */
+export class SabheapError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** A request that must succeed found no room. `alloc` answers `NULL` instead of throwing this. */
+export class OutOfMemoryError extends SabheapError {
+  /** Bytes that were asked for. */
+  readonly size: number;
+  constructor(size: number, detail = '') {
+    super(`out of memory: no free block for ${size} bytes${detail && `; ${detail}`}`);
+    this.size = size;
+  }
+}
+
+/** `free`, `realloc`, `resize` or `sizeOf` was given an address that is no live block's. */
+export class InvalidFreeError extends SabheapError {
+  /** The address that was refused. */
+  readonly address: number;
+  constructor(address: number, reason: string) {
+    super(`${hex(address)} is no live block: ${reason}`);
+    this.address = address;
+  }
+}
+
+/** The shared bytes contradict themselves: something wrote where it did not own. */
+export class HeapCorruptionError extends SabheapError {
+  /** Where the contradiction was found. */
+  readonly address: number;
+  constructor(address: number, reason: string) {
+    super(`heap corrupted at ${hex(address)}: ${reason}`);
+    this.address = address;
+  }
+}
+
+/** A buffer or an address does not hold what `attach` was told to adopt. */
+export class AttachError extends SabheapError {}
+
+/** A lock was not had within its `lockTimeout`. The message names the owner. */
+export class LockTimeoutError extends SabheapError {
+  /** The owner's token, as the lock word holds it (see `sync/thread.ts`). */
+  readonly owner: number;
+  constructor(address: number, owner: number, ownerName: string, waitedMs: number) {
+    super(`lock at ${hex(address)} not had after ${Math.round(waitedMs)} ms: it is held by ${ownerName}`);
+    this.owner = owner;
+  }
+}
+
+/** A thread took a lock that it already holds: waiting would last for ever. */
+export class DeadlockError extends SabheapError {
+  constructor(address: number, ownerName: string) {
+    super(`lock at ${hex(address)} is already held by this thread (${ownerName})`);
+  }
+}
+
+/** A thread gave back a lock that it does not hold. */
+export class NotOwnerError extends SabheapError {
+  constructor(address: number, ownerName: string) {
+    super(`lock at ${hex(address)} is not held by this thread: it is held by ${ownerName}`);
+  }
+}
+
+/** This thread may not block (a page's main thread), and spinning did not get the lock. */
+export class BlockingNotAllowedError extends SabheapError {
+  constructor(address: number, asyncForm: string) {
+    super(`this thread may not block on the lock at ${hex(address)}: use ${asyncForm} here`);
+  }
+}
+
+/** All thread slots of a heap are taken. */
+export class TooManyThreadsError extends SabheapError {
+  constructor(maxThreads: number) {
+    super(
+      `all ${maxThreads} thread slots of the heap are taken: detach() threads that are done, ` +
+        'or create the heap with a larger maxThreads',
+    );
+  }
+}
+
+/** A heap handle was used after `detach()`. */
+export class DetachedError extends SabheapError {
+  constructor() {
+    super('this thread is detached from the heap: call Heap.attach(handle) again');
+  }
+}

@@ -1,0 +1,21 @@
+/**
+ * Platform: what the library asks of the runtime below it.
+ *
+ * `node.ts` serves Node, Bun and Deno, `web.ts` browsers. The package's `imports` choose between them
+ * under the name `#platform`, so that the main entry reaches no `node:` import under browser conditions.
+ * Both export the same functions; each checks itself against this interface.
+ */
+
+export interface Platform {
+  /** A number below 2 ** 29 that no other thread of the program has. The main thread of Node has 0. */
+  threadId(): number;
+
+  /** May this thread sleep on a shared word? The main thread of a page may not. */
+  mayBlock(): boolean;
+
+  /** Calls back once, when this thread ends by itself. Returns the remover. */
+  onExit(callback: () => void): () => void;
+
+  /** What keeps this thread from sharing memory, as one sentence, or undefined. */
+  isolationProblem(): string | undefined;
+}

@@ -1,0 +1,58 @@
+/**
+ * Platform for browsers: pages and their workers.
+ *
+ * There are no thread numbers, so each thread draws its own once: 29 random bits, never 0. They are kept on
+ * the global object, where a second copy of the library in the same thread finds them.
+ * A page says when it goes ('pagehide'); a worker that is terminated says nothing.
+ */
+
+import type { Platform } from './platform.ts';
+
+/** The few names of a browser's global object that this file uses. */
+interface WebGlobal {
+  [THREAD_ID]?: number;
+  readonly document?: object;
+  readonly crossOriginIsolated?: boolean;
+  readonly crypto: { getRandomValues(array: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> };
+  addEventListener(type: 'pagehide', listener: (event: { readonly persisted: boolean }) => void): void;
+  removeEventListener(type: 'pagehide', listener: (event: { readonly persisted: boolean }) => void): void;
+}
+
+const THREAD_ID: unique symbol = Symbol.for('sabheap.threadId');
+const web = globalThis as unknown as WebGlobal;
+
+export function threadId(): number {
+  web[THREAD_ID] ??= drawThreadId();
+  return web[THREAD_ID];
+}
+
+export function mayBlock(): boolean {
+  return web.document === undefined;
+}
+
+export function onExit(callback: () => void): () => void {
+  const remove = (): void => web.removeEventListener('pagehide', listener);
+  const listener = (event: { readonly persisted: boolean }): void => {
+    // A page kept for the back button comes back to life with its memory as it was.
+    if (event.persisted) return;
+    remove();
+    callback();
+  };
+  web.addEventListener('pagehide', listener);
+  return remove;
+}
+
+export function isolationProblem(): string | undefined {
+  if (web.crossOriginIsolated === true) return undefined;
+  return (
+    'Shared memory needs a cross-origin isolated page: serve it with the headers ' +
+    'Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp.'
+  );
+}
+
+function drawThreadId(): number {
+  const word = web.crypto.getRandomValues(new Uint32Array(1))[0]!;
+  return word >>> 3 || 1;
+}
+
+({ threadId, mayBlock, onExit, isolationProblem }) satisfies Platform;

@@ -1,0 +1,106 @@
+/**
+ * Thread: how this thread names itself in lock words and block headers.
+ *
+ * A lock word and an ownership word must say who holds them, so that the living can tell what the
+ * dead held. Inside a heap a thread is a slot with a generation; an allocator without a heap knows
+ * the thread only by the runtime's thread id.
+ *
+ *     token   31 bits, never 0
+ *             ┌ 0 ┬ generation 22 ┬ slot 8 ┐      a heap's thread slot
+ *             └───┴───────────────┴────────┘
+ *             ┌ 1 ┬ thread id + 1          ┐      no heap
+ *             └───┴────────────────────────┘
+ *
+ * The record is two words, each a lock's address in 8-byte units, as Linux keeps for robust futexes:
+ *
+ *     pending   the lock that is being taken or given back right now, or 0
+ *     held      head of the list of held locks, linked through their `nextHeld`, or 0
+ *
+ * In a heap the record lies in the thread's slot, where others can read it after its death.
+ */
+
+import { mayBlock, threadId } from '#platform';
+import type { Memory } from '../memory/memory.ts';
+
+const SLOT_BITS = 8;
+const GENERATION_MASK = (1 << 22) - 1;
+const STANDALONE = 1 << 30;
+
+/** One thread's identity towards one memory. */
+export class Thread {
+  /** What lock words hold: a positive 31-bit integer. */
+  readonly token: number;
+  /** The thread slot, 1 to 255; 0 outside a heap. */
+  readonly slot: number;
+  /** How often the slot has been taken, low 22 bits. */
+  readonly generation: number;
+  /** Whether this thread may sleep in a wait. */
+  readonly mayBlock: boolean;
+  /** The words that hold the record. */
+  readonly words: Int32Array;
+  /** Index of `pending` in `words`. */
+  readonly pending: number;
+  /** Index of `held` in `words`. */
+  readonly held: number;
+  /** Names the thread behind a token, for messages. */
+  readonly nameOf: (token: number) => string;
+
+  private constructor(
+    slot: number,
+    generation: number,
+    token: number,
+    words: Int32Array,
+    record: number,
+    nameOf: (token: number) => string,
+  ) {
+    this.slot = slot;
+    this.generation = generation;
+    this.token = token;
+    this.words = words;
+    this.pending = record;
+    this.held = record + 1;
+    this.mayBlock = mayBlock();
+    this.nameOf = nameOf;
+  }
+
+  /** The calling thread as a heap's slot knows it. `record` is the index of its two words in `words`. */
+  static inSlot(
+    slot: number,
+    generation: number,
+    words: Int32Array,
+    record: number,
+    nameOf: (token: number) => string = describeToken,
+  ): Thread {
+    const masked = generation & GENERATION_MASK;
+    return new Thread(slot, masked, (masked << SLOT_BITS) | slot, words, record, nameOf);
+  }
+
+  /** The calling thread outside a heap: one identity for each memory. */
+  static of(memory: Memory): Thread {
+    let thread = standalone.get(memory);
+    if (thread === undefined) {
+      const token = STANDALONE | (threadId() + 1);
+      thread = new Thread(0, 0, token, new Int32Array(2), 0, describeToken);
+      standalone.set(memory, thread);
+    }
+    return thread;
+  }
+}
+
+const standalone = new WeakMap<Memory, Thread>();
+
+/** The slot that a token names, or 0 when it names no slot. */
+export function slotOfToken(token: number): number {
+  return (token & STANDALONE) === 0 ? token & ((1 << SLOT_BITS) - 1) : 0;
+}
+
+/** The generation that a token names. */
+export function generationOfToken(token: number): number {
+  return (token >>> SLOT_BITS) & GENERATION_MASK;
+}
+
+/** Names a token without knowing the heap. */
+export function describeToken(token: number): string {
+  const slot = slotOfToken(token);
+  return slot === 0 ? `thread ${(token & ~STANDALONE) - 1}` : `thread slot ${slot} (generation ${generationOfToken(token)})`;
+}

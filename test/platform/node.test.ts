@@ -1,0 +1,75 @@
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { expect, test } from 'vitest';
+import { isolationProblem, mayBlock, onExit, threadId } from '../../src/platform/node.ts';
+
+const built = new URL('../../dist/src/platform/node.js', import.meta.url);
+
+function messageFrom(worker: Worker): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    worker.once('message', resolve);
+    worker.once('error', reject);
+  });
+}
+
+test('the main thread is thread 0, may block and may share', () => {
+  expect(threadId()).toBe(0);
+  expect(mayBlock()).toBe(true);
+  expect(isolationProblem()).toBeUndefined();
+});
+
+test('a worker has the id that its parent knows', async () => {
+  const code = `
+    import { parentPort } from 'node:worker_threads';
+    import { threadId } from ${JSON.stringify(built.href)};
+    parentPort.postMessage(threadId());`;
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`));
+  const id = worker.threadId;
+  expect(await messageFrom(worker)).toBe(id);
+  await worker.terminate();
+});
+
+test('many exit callbacks share one listener, which goes with the last of them', () => {
+  const before = process.listenerCount('exit');
+  const removers = Array.from({ length: 50 }, () => onExit(() => {}));
+  expect(process.listenerCount('exit')).toBe(before + 1);
+  for (const remove of removers) remove();
+  expect(process.listenerCount('exit')).toBe(before);
+});
+
+test('a callback registered twice is removed once', () => {
+  const before = process.listenerCount('exit');
+  const callback = () => {};
+  const removeFirst = onExit(callback);
+  const removeSecond = onExit(callback);
+  removeFirst();
+  removeFirst();
+  expect(process.listenerCount('exit')).toBe(before + 1);
+  removeSecond();
+  expect(process.listenerCount('exit')).toBe(before);
+});
+
+test('the callbacks run at the exit, in order, without the removed ones', () => {
+  const code = `
+    import { onExit } from ${JSON.stringify(built.href)};
+    onExit(() => console.log('first'));
+    onExit(() => console.log('removed'))();
+    onExit(() => console.log('last'));
+    console.log('running');
+    process.exit();`;
+  const output = execFileSync(process.execPath, ['--input-type=module', '--eval', code], {
+    cwd: fileURLToPath(new URL('.', built)),
+    encoding: 'utf8',
+  });
+  expect(output).toBe('running\nfirst\nlast\n');
+});
+
+test('the callbacks run when a worker ends by itself', async () => {
+  const code = `
+    import { parentPort } from 'node:worker_threads';
+    import { onExit } from ${JSON.stringify(built.href)};
+    onExit(() => parentPort.postMessage('goodbye'));`;
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`));
+  expect(await messageFrom(worker)).toBe('goodbye');
+});
