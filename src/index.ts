@@ -12,6 +12,8 @@ export { LinkedListAllocator } from './allocators/linked-list.ts';
 export { Locked, type LockedOptions, type LockKind } from './allocators/locked.ts';
 export type { BlockState } from './allocators/ownership.ts';
 export { PoolAllocator, type PoolOptions } from './allocators/pool.ts';
+export { type CachedStats, ThreadCached, type ThreadCachedOptions } from './allocators/thread-cached.ts';
+export { TlsfAllocator } from './allocators/tlsf.ts';
 export {
   AttachError,
   BlockingNotAllowedError,
@@ -25,8 +27,31 @@ export {
   SabheapError,
   TooManyThreadsError,
 } from './errors.ts';
+export { Arena } from './heap/arena.ts';
+export {
+  type ExhaustedHandler,
+  Heap,
+  type HeapAllocator,
+  type HeapHandle,
+  type HeapOptions,
+  type Layout,
+  type ThreadInfo,
+} from './heap/heap.ts';
+export type { Openable, Placed, Roots } from './heap/roots.ts';
 export { type Address, GiB, KiB, MiB, NULL, toAddress } from './memory/address.ts';
 export { Memory, type ViewConstructor } from './memory/memory.ts';
 export type { Lock, LockOptions } from './sync/lock.ts';
 export { ParkLock } from './sync/park-lock.ts';
 export { SpinLock } from './sync/spin-lock.ts';
+export { array, bytes } from './structs/array-field.ts';
+export { type AtomicCell, atomic, type WaitableCell } from './structs/atomic-cell.ts';
+export type { Field } from './structs/field.ts';
+export type { FixedArray } from './structs/fixed-array.ts';
+export type { AnyStructType, InferView, Init, View } from './structs/inference.ts';
+export { oneOf } from './structs/one-of.ts';
+export { ref } from './structs/reference.ts';
+export type { RegisteredLayout } from './structs/registry.ts';
+export { bool, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64 } from './structs/scalars.ts';
+export type { StructStore } from './structs/store.ts';
+export { type StructType, struct } from './structs/struct.ts';
+export type { ArrayLayout, StructArray, StructArrayHandle } from './structs/struct-array.ts';

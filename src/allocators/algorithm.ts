@@ -5,9 +5,8 @@
  *     alloc ── check ──▶ allocate ── allocBlock (the algorithm) ── count
  *     free  ── takeBack (check, HAND) ──▶ release ── count ── freeBlock (the algorithm)
  *
- * `Locked` calls `allocate`, `takeBack` and `release` itself, with its lock around what needs it:
- * methods marked "Requires: lock held" change shared structures; the others read only words that the
- * caller's own block keeps still.
+ * `Locked` calls these steps with its lock around them. Methods marked "Requires: lock held" change
+ * shared structures; the others read only words that the caller's own block keeps still.
  *
  * The ownership word of a block is found by one formula for every allocator:
  *
@@ -24,7 +23,7 @@ import type { Memory } from '../memory/memory.ts';
 import { Thread } from '../sync/thread.ts';
 import type { Allocator, AllocatorStats, BlockInfo } from './allocator.ts';
 import * as control from './control.ts';
-import { handWord, isHeld, ownerBits, STATE_NAMES, slotOf, stateOf } from './ownership.ts';
+import { FREE, handWord, isHeld, ownerBits, STATE_NAMES, slotOf, stateOf } from './ownership.ts';
 
 /** Larger requests cannot fit below 4 GiB with any header: exhaustion without looking. */
 const LARGEST_REQUEST = ADDRESS_LIMIT - 64;
@@ -37,6 +36,17 @@ export interface RegionOptions {
   readonly byteLength?: number;
   /** The calling thread. Default: known by its thread id. */
   readonly thread?: Thread;
+}
+
+/** Where ownership words lie, for a caller that cannot afford to ask: see the formula above. */
+export interface OwnershipCodec {
+  /** The lowest address that a block can have. */
+  readonly lowest: number;
+  /** One past the highest; 0 when the formula does not hold. */
+  readonly highest: number;
+  readonly origin: number;
+  readonly shift: number;
+  readonly base: number;
 }
 
 /** How many numbers {@link Algorithm.measure} writes. */
@@ -94,8 +104,18 @@ export abstract class Algorithm implements Allocator {
   /** Whether the block at `address`, which a walk found, is free. */
   abstract isFree(address: Address): boolean;
 
+  /** The formula that gives the index of an ownership word. By default: in the word below the payload. */
+  ownershipCodec(): OwnershipCodec {
+    return { lowest: this.first, highest: this.memory.byteLength, origin: 0, shift: 2, base: -1 };
+  }
+
+  /** Index in `i32` of the ownership word of the block at `address`, which a walk found. */
+  abstract ownershipIndexAt(address: Address): number;
+
   /** The ownership word of the block at `address`, which a walk found. */
-  abstract ownershipAt(address: Address): number;
+  ownershipAt(address: Address): number {
+    return this.i32[this.ownershipIndexAt(address)]!;
+  }
 
   /** The first block in address order, or `NULL`. Requires: lock held. */
   abstract firstBlock(): Address;
@@ -181,16 +201,13 @@ export abstract class Algorithm implements Allocator {
   }
 
   /**
-   * Moves a block from the user's hands to this thread's: HAND(me).
+   * Moves a block from the user's hands to this thread's: HAND(me). Requires: lock held.
    *
-   * @returns the ownership word now; it differs when another thread freed the block at the same time
    * @throws InvalidFreeError when it is not the user's
    */
-  takeBack(address: Address): number {
+  takeBack(address: Address): void {
     const index = this.heldIndex(address);
-    const word = handWord(this.i32[index]!, this.owner);
-    this.i32[index] = word;
-    return word;
+    this.i32[index] = handWord(this.i32[index]!, this.owner);
   }
 
   /** Frees a block in HAND(me) and counts. Requires: lock held. */
@@ -232,7 +249,7 @@ export abstract class Algorithm implements Allocator {
   /** Writes capacity, used, free, largestFree, allocations, frees, failures, peak. Requires: lock held. */
   measure(out: Float64Array): void {
     const { f64, double } = this;
-    out[0] = this.end - this.start;
+    out[0] = this.claimedBytes;
     out[1] = f64[double + control.USED]!;
     out[2] = this.freeBytes();
     out[3] = this.largestFree();
@@ -252,6 +269,14 @@ export abstract class Algorithm implements Allocator {
     return this.u32[this.word + control.END]! * UNIT;
   }
 
+  /** Compares the ownership word of a block that a walk found with what its header or map says. */
+  protected verifyOwnership(address: Address): void {
+    const free = this.isFree(address);
+    if (free === (stateOf(this.ownershipAt(address)) === FREE)) return;
+    const reason = free ? 'a free block is in hands' : 'a block is given out, but nobody holds it';
+    throw new HeapCorruptionError(address, reason);
+  }
+
   /** Compares what a walk found with the counters. Requires: lock held. */
   protected verifyCounters(used: number, liveBlocks: number): void {
     const { f64, double } = this;
@@ -260,6 +285,11 @@ export abstract class Algorithm implements Allocator {
       const claim = `${f64[double + control.USED]} bytes in ${counted} blocks`;
       throw new HeapCorruptionError(this.start, `the counters say ${claim} are given out, the blocks ${used} in ${liveBlocks}`);
     }
+  }
+
+  /** All bytes that the allocator manages, its own included. */
+  get claimedBytes(): number {
+    return this.end - this.start;
   }
 
   /** Adds to `used` (bytes, may be negative) and keeps the peak. Requires: lock held. */
@@ -288,7 +318,7 @@ export abstract class Algorithm implements Allocator {
  * @throws RangeError naming what was given
  */
 export function checkLayout(size: number, align: number): void {
-  if (size >>> 0 === size && align === DEFAULT_ALIGN) return;
+  if (typeof size === 'number' && size >>> 0 === size && align === DEFAULT_ALIGN) return;
   checkSize(size);
   checkAlign(align);
 }
@@ -322,7 +352,7 @@ export function moveOrResize(
   align?: number,
 ): Address {
   if (address === NULL) return allocator.alloc(size, align);
-  checkLayout(size, align ?? DEFAULT_ALIGN);
+  checkLayout(size, align === undefined ? DEFAULT_ALIGN : align);
   const before = allocator.sizeOf(address);
   if ((align === undefined || address % align === 0) && allocator.resize(address, size)) return address;
   const keep = align ?? (core.isOverAligned(address) ? naturalAlign(address) : DEFAULT_ALIGN);

@@ -10,169 +10,190 @@
  *                                                               8 bytes, size 0
  *
  * Invariants, checked by `verify()`:
- *   1. blocks tile [first, end - 8), each a multiple of 8 and at least 24 bytes
+ *   1. blocks tile [first, end - 8), each at least 24 bytes
  *   2. no two neighbours are free
  *   3. a block's "below free" bit tells the truth, and a free block's footer its size
  *   4. the index holds just the free blocks (each subclass says how)
  *   5. Σ usable bytes of the blocks given out = used, their count = allocations - frees
  *
- * Every change commits by one store of geometry, and at each single store the headers tile the region:
+ * Blocks and sizes are in 8-byte units here. Every change commits by one store of geometry, and at each single store the headers tile the region:
  * a split writes the upper header before it shrinks the lower block, a merge enlarges the lower block.
  *
  * Source: D. Knuth, The Art of Computer Programming vol. 1, 2.5, algorithm C (boundary tags).
  */
 
 import { HeapCorruptionError } from '../errors.ts';
-import { type Address, NULL, UNIT } from '../memory/address.ts';
+import { type Address, alignDown, alignUp, NULL, UNIT } from '../memory/address.ts';
+import { checkInteger } from '../memory/layout.ts';
 import { Algorithm } from './algorithm.ts';
 import {
   ALIGNED,
   BELOW_FREE,
-  blockSizeFor,
   footerIndex,
   frontPadding,
   geometryIndex,
+  geometryOf,
   HEADER_BYTES,
   IS_FREE,
   MIN_BLOCK,
+  MIN_UNITS,
   ownershipIndexOf,
-  sizeIn,
+  unitsFor,
+  unitsIn,
 } from './block.ts';
 import * as control from './control.ts';
-import { freeWord, liveWord, withoutClass } from './ownership.ts';
+import { freeWord, gapWord, liveWord, withoutClass } from './ownership.ts';
 
-/** The bytes of a region's end marker: a header of size 0. */
-export const END_MARKER = HEADER_BYTES;
+/** Units of a span's end marker: a header of size 0. */
+const END_MARKER = 1;
+
+/** Index of the control word that says how many units are claimed. */
+const CLAIMED = control.OWN + 1;
+
+/** The ownership word of a gap between spans: in the hands of nobody, so that no free takes it. */
+const GAP = gapWord();
 
 /** Splitting and coalescing over an index of free blocks that a subclass keeps. */
 export abstract class BoundaryTags extends Algorithm {
   // ── The index of free blocks, kept by the subclass ──────────────────────────────────────────────
 
-  /** A free block of at least `size` bytes whose payload can be aligned, or 0. It stays in the index. */
-  protected abstract findFree(size: number, align: number): number;
+  /** A free block of at least `units` whose payload can be aligned, or 0. It stays in the index. */
+  protected abstract findFree(units: number, align: number): number;
 
   /** Puts a new free block into the index. `after` is the free block next below it, or 0 if unknown. */
-  protected abstract linkFree(block: number, size: number, after: number): void;
+  protected abstract linkFree(block: number, units: number, after: number): void;
 
   /** Takes a free block out of the index. */
-  protected abstract unlinkFree(block: number, size: number): void;
+  protected abstract unlinkFree(block: number, units: number): void;
 
   /**
    * A free block now starts and ends elsewhere, still between the same neighbours. Reads the links of
    * `from` before it writes those of `to`: they may overlap.
    */
-  protected abstract relinkFree(from: number, fromSize: number, to: number, toSize: number): void;
+  protected abstract relinkFree(from: number, fromUnits: number, to: number, toUnits: number): void;
 
-  /** Checks the index against the `count` free blocks, whose sizes sum to `bytes`. */
-  protected abstract verifyIndex(count: number, bytes: number): void;
+  /** The free block after `block` in the index, in any order; the first one for 0; 0 at the end. */
+  protected abstract nextFree(block: number): number;
+
+  /** Bytes of the control block and what the subclass keeps behind it. */
+  protected abstract readonly controlBytes: number;
+
+  /** Checks the index against the number of free blocks. */
+  protected abstract verifyIndex(count: number): void;
 
   // ── Allocate ────────────────────────────────────────────────────────────────────────────────────
 
   override allocBlock(size: number, align: number): Address {
-    const need = blockSizeFor(size);
+    const need = unitsFor(size);
     const found = this.findFree(need, align);
     if (found === 0) return NULL;
-    const { u32 } = this;
-    const total = sizeIn(u32[geometryIndex(found)]!);
+    const { i32 } = this;
+    const total = this.#freeUnits(found);
     const padding = align <= UNIT ? 0 : frontPadding(found, align);
     const block = found + padding;
     if (padding !== 0) this.#splitFront(found, total, padding);
     const rest = total - padding - need;
-    if (rest >= MIN_BLOCK) this.#splitBack(found, total, padding, need);
-    else if (padding === 0) this.unlinkFree(found, total);
-
-    const taken = rest >= MIN_BLOCK ? need : total - padding;
-    if (rest < MIN_BLOCK) u32[geometryIndex(block + taken)]! &= ~BELOW_FREE;
+    let taken = need;
+    if (rest >= MIN_UNITS) {
+      this.#splitBack(found, total, padding, need);
+    } else {
+      if (padding === 0) this.unlinkFree(found, total);
+      taken = total - padding;
+      i32[geometryIndex(block + taken)]! &= ~BELOW_FREE;
+    }
     const own = ownershipIndexOf(block);
-    this.i32[own] = liveWord(this.i32[own]!, this.owner);
-    const flags = (padding !== 0 ? BELOW_FREE : 0) | (align > UNIT ? ALIGNED : 0);
-    u32[geometryIndex(block)] = taken | flags;
-    return (block + HEADER_BYTES) as Address;
+    i32[own] = liveWord(i32[own]!, this.owner);
+    i32[geometryIndex(block)] = geometryOf(taken, (padding !== 0 ? BELOW_FREE : 0) | (align > UNIT ? ALIGNED : 0));
+    return ((block + 1) * UNIT) as Address;
   }
 
-  /** Leaves `padding` bytes as a free block of their own; the block above them is in no index yet. */
+  /** Leaves `padding` units as a free block of their own; the block above them is in no index yet. */
   #splitFront(lower: number, total: number, padding: number): void {
     this.#writeFree(lower + padding, total - padding, BELOW_FREE);
-    this.u32[geometryIndex(lower)] = padding | IS_FREE;
-    this.u32[footerIndex(lower, padding)] = padding;
+    this.i32[geometryIndex(lower)] = geometryOf(padding, IS_FREE);
+    this.i32[footerIndex(lower, padding)] = padding;
     this.relinkFree(lower, total, lower, padding);
   }
 
-  /** Leaves what lies above `padding + need` bytes of a free block as a free block of its own. */
+  /** Leaves what lies above `padding + need` units of a free block as a free block of its own. */
   #splitBack(found: number, total: number, padding: number, need: number): void {
-    const block = found + padding;
-    const rest = block + need;
-    const restSize = total - padding - need;
-    if (padding === 0) this.relinkFree(found, total, rest, restSize);
-    this.#writeFree(rest, restSize, 0);
-    if (padding !== 0) this.linkFree(rest, restSize, found);
+    const rest = found + padding + need;
+    const restUnits = total - padding - need;
+    if (padding === 0) this.relinkFree(found, total, rest, restUnits);
+    this.#writeFree(rest, restUnits, 0);
+    if (padding !== 0) this.linkFree(rest, restUnits, found);
   }
 
   // ── Free ────────────────────────────────────────────────────────────────────────────────────────
 
   override freeBlock(address: Address): void {
-    const block = address - HEADER_BYTES;
-    const { u32 } = this;
-    const geometry = u32[geometryIndex(block)]!;
-    const size = sizeIn(geometry);
+    const block = (address >>> 3) - 1;
+    const { i32 } = this;
+    const geometry = i32[geometryIndex(block)]!;
     const own = ownershipIndexOf(block);
-    this.i32[own] = freeWord(this.i32[own]!);
-    u32[geometryIndex(block)] = size | IS_FREE | (geometry & BELOW_FREE);
-    this.#coalesce(block, size, (geometry & BELOW_FREE) !== 0, 0);
+    i32[own] = freeWord(i32[own]!);
+    i32[geometryIndex(block)] = (geometry & ~ALIGNED) | IS_FREE;
+    this.#coalesce(block, unitsIn(geometry), (geometry & BELOW_FREE) !== 0);
   }
 
   /** Merges a free block that is in no index with its free neighbours, and puts it into the index. */
-  #coalesce(block: number, size: number, belowIsFree: boolean, after: number): void {
-    const { u32 } = this;
-    const above = block + size;
-    const aboveGeometry = u32[geometryIndex(above)]!;
-    const aboveIsFree = (aboveGeometry & IS_FREE) !== 0;
-    const aboveSize = sizeIn(aboveGeometry);
-    let merged = size;
+  #coalesce(block: number, units: number, belowIsFree: boolean): void {
+    const { i32 } = this;
+    const above = block + units;
+    const aboveIsFree = (i32[geometryIndex(above)]! & IS_FREE) !== 0;
+    const aboveUnits = aboveIsFree ? this.#freeUnits(above) : 0;
+    let merged = units + aboveUnits;
     let start = block;
     if (belowIsFree) {
-      const belowSize = this.#belowSize(block);
-      start = block - belowSize;
-      merged += belowSize;
-      if (aboveIsFree) {
-        this.unlinkFree(above, aboveSize);
-        merged += aboveSize;
-      }
-      this.relinkFree(start, belowSize, start, merged);
+      const belowUnits = this.#belowUnits(block);
+      start = block - belowUnits;
+      merged += belowUnits;
+      if (aboveIsFree) this.unlinkFree(above, aboveUnits);
+      this.relinkFree(start, belowUnits, start, merged);
     } else if (aboveIsFree) {
-      merged += aboveSize;
-      this.relinkFree(above, aboveSize, block, merged);
+      this.relinkFree(above, aboveUnits, block, merged);
     } else {
-      this.linkFree(block, size, after);
+      this.linkFree(block, units, 0);
     }
-    if (merged !== size) u32[geometryIndex(start)] = merged | IS_FREE;
-    u32[footerIndex(start, merged)] = merged;
-    u32[geometryIndex(start + merged)]! |= BELOW_FREE;
+    if (merged !== units) i32[geometryIndex(start)] = geometryOf(merged, IS_FREE);
+    i32[footerIndex(start, merged)] = merged;
+    i32[geometryIndex(start + merged)]! |= BELOW_FREE;
   }
 
-  /** The size of the free block below, from its footer. */
-  #belowSize(block: number): number {
-    const size = this.u32[geometryIndex(block) - 1]!;
-    const below = block - size;
-    if (size < MIN_BLOCK || below < this.first || this.u32[geometryIndex(below)] !== ((size | IS_FREE) >>> 0)) {
-      throw new HeapCorruptionError(block - 4, `the footer of the free block below says ${size}, its header not`);
+  /** The units of the free block at `block`, whose footer must agree: a write past the block below differs. */
+  #freeUnits(block: number): number {
+    const geometry = this.i32[geometryIndex(block)]!;
+    const units = unitsIn(geometry);
+    const fits = units >= MIN_UNITS && units <= this.marker - block;
+    if (!fits || (geometry & IS_FREE) === 0 || this.i32[footerIndex(block, units)] !== units) {
+      throw new HeapCorruptionError(block * UNIT, 'the header of a free block was overwritten');
     }
-    return size;
+    return units;
+  }
+
+  /** The units of the free block below, from its footer. */
+  #belowUnits(block: number): number {
+    const units = this.i32[geometryIndex(block) - 1]!;
+    const below = block - units;
+    const fits = units >= MIN_UNITS && below >= this.firstUnit;
+    if (!fits || this.i32[geometryIndex(below)] !== geometryOf(units, IS_FREE)) {
+      throw new HeapCorruptionError(block * UNIT - 4, `the footer of the free block below says ${units} units, its header not`);
+    }
+    return units;
   }
 
   // ── Resize ──────────────────────────────────────────────────────────────────────────────────────
 
   override resizeBlock(address: Address, size: number): boolean {
-    const block = address - HEADER_BYTES;
-    const need = blockSizeFor(size);
-    const have = sizeIn(this.u32[geometryIndex(block)]!);
+    const block = (address >>> 3) - 1;
+    const need = unitsFor(size);
+    const have = unitsIn(this.i32[geometryIndex(block)]!);
     if (need === have) return true;
     const above = block + have;
-    const aboveGeometry = this.u32[geometryIndex(above)]!;
-    const room = (aboveGeometry & IS_FREE) !== 0 ? sizeIn(aboveGeometry) : 0;
+    const room = (this.i32[geometryIndex(above)]! & IS_FREE) !== 0 ? this.#freeUnits(above) : 0;
     if (need > have + room) return false;
     const rest = have + room - need;
-    if (room === 0 && rest < MIN_BLOCK) return true;
+    if (room === 0 && rest < MIN_UNITS) return true;
     // The size is about to differ from the class's: a cache must not take the block for one of its own.
     const own = ownershipIndexOf(block);
     this.i32[own] = withoutClass(this.i32[own]!);
@@ -180,135 +201,246 @@ export abstract class BoundaryTags extends Algorithm {
     return true;
   }
 
-  /** Ends `block` at `need` bytes; `rest` bytes above it are free, of which `room` were before. */
+  /** Ends `block` at `need` units; `rest` units above it are free, of which `room` were before. */
   #moveUpperEdge(block: number, above: number, room: number, need: number, rest: number): void {
-    const { u32 } = this;
-    const flags = u32[geometryIndex(block)]! & (BELOW_FREE | ALIGNED);
-    if (rest < MIN_BLOCK) {
+    const { i32 } = this;
+    const flags = i32[geometryIndex(block)]! & (BELOW_FREE | ALIGNED);
+    if (rest < MIN_UNITS) {
       this.unlinkFree(above, room);
-      const all = need + rest;
-      u32[geometryIndex(block)] = all | flags;
-      u32[geometryIndex(block + all)]! &= ~BELOW_FREE;
+      i32[geometryIndex(block)] = geometryOf(need + rest, flags);
+      i32[geometryIndex(block + need + rest)]! &= ~BELOW_FREE;
       return;
     }
     const upper = block + need;
     if (room === 0) this.linkFree(upper, rest, 0);
     else this.relinkFree(above, room, upper, rest);
     this.#writeFree(upper, rest, 0);
-    u32[geometryIndex(block)] = need | flags;
-    u32[geometryIndex(upper + rest)]! |= BELOW_FREE;
+    i32[geometryIndex(block)] = geometryOf(need, flags);
+    i32[geometryIndex(upper + rest)]! |= BELOW_FREE;
   }
 
-  // ── The region ──────────────────────────────────────────────────────────────────────────────────
+  // ── Spans ───────────────────────────────────────────────────────────────────────────────────────
 
-  /** Makes one free block of [first, end). Called by `create`. */
+  /** Makes one free block of the bytes [first, end). Called by `create`. */
   protected layRegion(first: number, end: number): void {
-    const size = end - first - END_MARKER;
-    this.#writeEnd(end - END_MARKER, BELOW_FREE);
-    this.#writeFree(first, size, 0);
-    this.linkFree(first, size, 0);
+    const block = first / UNIT;
+    const marker = end / UNIT - END_MARKER;
+    this.i32[this.word + CLAIMED] = (end - this.start) / UNIT;
+    this.#writeEnd(marker, BELOW_FREE);
+    this.#writeFree(block, marker - block, 0);
+    this.linkFree(block, marker - block, 0);
   }
 
   /**
-   * Takes more bytes right above the region; they merge with a free block at its end.
+   * Takes the bytes right above the highest span; they merge with a free block at its end.
    *
    * @param bytes rounded down to a multiple of 8
    * @returns false, with nothing changed, when the memory ends before, or when so few bytes have no
    * free block below to merge with
    */
   override extend(bytes: number): boolean {
-    const size = bytes - (bytes % UNIT);
-    const { u32 } = this;
-    const end = this.end;
-    const marker = end - END_MARKER;
-    const belowIsFree = (u32[geometryIndex(marker)]! & BELOW_FREE) !== 0;
-    if (size === 0 || end + size > this.memory.byteLength || (size < MIN_BLOCK && !belowIsFree)) return false;
-    this.#writeEnd(marker + size, BELOW_FREE);
-    const own = ownershipIndexOf(marker);
-    this.i32[own] = 0;
-    u32[geometryIndex(marker)] = size | IS_FREE | (belowIsFree ? BELOW_FREE : 0);
-    u32[this.word + control.END] = (end + size) / UNIT;
-    this.#coalesce(marker, size, belowIsFree, 0);
+    return this.claim(this.end, bytes);
+  }
+
+  /**
+   * Takes a span of the memory, anywhere outside the spans that it has. Spans that touch merge; between
+   * others lies a gap: a block that is never free.
+   *
+   *      span            gap                          span
+   *      ├─────────────┬──────────────────────────────┼──────────────┬─────┤
+   *      │ blocks …    │ used, size up to the next    │ blocks …     │ end │
+   *      └─────────────┴──────────────────────────────┴──────────────┴─────┘
+   *                     ▲ where the span's end marker was
+   *
+   * Cost: O(1) above and below all spans, O(blocks) between them.
+   *
+   * @param start first byte, rounded up to a multiple of 8
+   * @param bytes how many; the end is rounded down to a multiple of 8
+   * @returns false, with nothing changed, when the bytes are not free to take or too few
+   */
+  claim(start: number, bytes: number): boolean {
+    checkInteger('start', start, 0, Number.MAX_SAFE_INTEGER);
+    checkInteger('bytes', bytes, 0, Number.MAX_SAFE_INTEGER);
+    const top = alignDown(start + bytes, UNIT);
+    // Unit 0 stands for no block, so none can start there.
+    const bottom = Math.max(UNIT, alignUp(start, UNIT));
+    if (top > this.memory.byteLength || bottom >= top) return false;
+    if (bottom < this.start + this.controlBytes && top > this.start) return false;
+    const low = bottom / UNIT;
+    const high = top / UNIT;
+    const isAbove = low > this.marker;
+    const gap = isAbove ? this.marker : high <= this.firstUnit ? 0 : this.#gapAround(low, high);
+    if (gap < 0) return false;
+    const above = gap === 0 ? this.firstUnit : isAbove ? 0 : gap + this.#unitsAt(gap);
+    return this.#addSpan(low, high, gap, above);
+  }
+
+  /** The gap that holds [low, high), or -1. */
+  #gapAround(low: number, high: number): number {
+    for (let block = this.firstUnit; block < this.marker; block += this.#unitsAt(block)) {
+      const top = block + this.#unitsAt(block);
+      if (this.#isGap(block) && low < top) return low > block && high <= top ? block : -1;
+    }
+    return -1;
+  }
+
+  /** Adds [low, high), with the end marker or gap at `gap` (0: none) below and a block at `above` (0: none). */
+  #addSpan(low: number, high: number, gap: number, above: number): boolean {
+    const { i32 } = this;
+    const touchesBelow = gap !== 0 && low === gap + END_MARKER;
+    const block = touchesBelow ? gap : low;
+    const top = high === above ? high : high - END_MARKER;
+    const gapFlags = gap === 0 ? 0 : i32[geometryIndex(gap)]! & BELOW_FREE;
+    const belowFlags = touchesBelow ? gapFlags : 0;
+    if (top - block < (belowFlags === 0 ? MIN_UNITS : 1)) return false;
+    if (above === 0) this.#writeEnd(top, 0);
+    else if (top !== above) this.#writeGap(top, above - top, 0);
+    if (touchesBelow) i32[ownershipIndexOf(block)] = 0;
+    i32[geometryIndex(block)] = geometryOf(top - block, IS_FREE | belowFlags);
+    if (gap !== 0 && !touchesBelow) this.#writeGap(gap, low - gap, gapFlags);
+    if (above === 0) i32[this.word + control.END] = high;
+    if (gap === 0) i32[this.word + control.FIRST] = low;
+    i32[this.word + CLAIMED]! += high - low;
+    this.#coalesce(block, top - block, belowFlags !== 0);
     return true;
   }
 
+  /**
+   * Gives the highest `bytes` bytes back to the memory: `claim` may take them again.
+   *
+   * @param bytes rounded down to a multiple of 8
+   * @returns false, with nothing changed, unless they are all in one free block at the end
+   */
+  truncate(bytes: number): boolean {
+    checkInteger('bytes', bytes, 0, Number.MAX_SAFE_INTEGER);
+    const units = Math.floor(bytes / UNIT);
+    const { i32 } = this;
+    const marker = this.marker;
+    if (units === 0 || (i32[geometryIndex(marker)]! & BELOW_FREE) === 0) return false;
+    const have = this.#belowUnits(marker);
+    const block = marker - have;
+    const left = have - units;
+    if (left !== 0 && left < MIN_UNITS) return false;
+    if (left === 0) {
+      this.unlinkFree(block, have);
+      this.#writeEnd(block, 0);
+    } else {
+      this.relinkFree(block, have, block, left);
+      this.#writeEnd(block + left, BELOW_FREE);
+      i32[footerIndex(block, left)] = left;
+      i32[geometryIndex(block)] = geometryOf(left, IS_FREE);
+    }
+    i32[this.word + control.END]! -= units;
+    i32[this.word + CLAIMED]! -= units;
+    return true;
+  }
+
+  override get claimedBytes(): number {
+    return this.i32[this.word + CLAIMED]! * UNIT;
+  }
+
   /** Writes the header and footer of a free block. Its generation goes on from what lay there. */
-  #writeFree(block: number, size: number, flags: number): void {
+  #writeFree(block: number, units: number, flags: number): void {
     const own = ownershipIndexOf(block);
     this.i32[own] = freeWord(this.i32[own]!);
-    this.u32[geometryIndex(block)] = size | IS_FREE | flags;
-    this.u32[footerIndex(block, size)] = size;
+    this.i32[geometryIndex(block)] = geometryOf(units, IS_FREE | flags);
+    this.i32[footerIndex(block, units)] = units;
   }
 
   #writeEnd(marker: number, flags: number): void {
     this.i32[ownershipIndexOf(marker)] = 0;
-    this.u32[geometryIndex(marker)] = flags;
+    this.i32[geometryIndex(marker)] = flags;
+  }
+
+  #writeGap(block: number, units: number, flags: number): void {
+    this.i32[ownershipIndexOf(block)] = GAP;
+    this.i32[geometryIndex(block)] = geometryOf(units, flags);
+  }
+
+  #isGap(block: number): boolean {
+    return this.i32[ownershipIndexOf(block)] === GAP && (this.i32[geometryIndex(block)]! & IS_FREE) === 0;
+  }
+
+  /** The units of the block at `block`, checked to end within the spans. */
+  #unitsAt(block: number): number {
+    const units = unitsIn(this.i32[geometryIndex(block)]!);
+    const least = this.#isGap(block) ? END_MARKER + 1 : MIN_UNITS;
+    if (units < least || units > this.marker - block) {
+      throw new HeapCorruptionError(block * UNIT, `a block of ${units * UNIT} bytes cannot be`);
+    }
+    return units;
   }
 
   // ── Look-ups and walks ──────────────────────────────────────────────────────────────────────────
 
+  /** Where the blocks start. */
+  private get firstUnit(): number {
+    return this.i32[this.word + control.FIRST]!;
+  }
+
+  /** The end marker of the highest span. */
+  private get marker(): number {
+    return this.i32[this.word + control.END]! - END_MARKER;
+  }
+
   override usableSize(address: Address): number {
-    return sizeIn(this.u32[geometryIndex(address - HEADER_BYTES)]!) - HEADER_BYTES;
+    return (unitsIn(this.i32[(address >>> 2) - 2]!) - 1) * UNIT;
   }
 
   override ownershipIndex(address: Address): number {
-    if (address >>> 0 !== address || address % UNIT !== 0) return -1;
-    const block = address - HEADER_BYTES;
-    const end = this.end;
-    if (block < this.first || block >= end - END_MARKER) return -1;
-    const geometry = this.u32[geometryIndex(block)]!;
-    const size = sizeIn(geometry);
-    if ((geometry & IS_FREE) !== 0 || size < MIN_BLOCK || size > end - END_MARKER - block) return -1;
+    if (address >>> 0 !== address || (address & 7) !== 0) return -1;
+    const block = (address >>> 3) - 1;
+    const marker = this.marker;
+    if (block < this.firstUnit || block >= marker) return -1;
+    const geometry = this.i32[geometryIndex(block)]!;
+    const units = unitsIn(geometry);
+    if ((geometry & IS_FREE) !== 0 || units < MIN_UNITS || units > marker - block) return -1;
     // The block above knows that this one is not free.
-    if ((this.u32[geometryIndex(block + size)]! & BELOW_FREE) !== 0) return -1;
+    if ((this.i32[geometryIndex(block + units)]! & BELOW_FREE) !== 0) return -1;
     return ownershipIndexOf(block);
   }
 
-  override ownershipAt(address: Address): number {
-    return this.i32[ownershipIndexOf(address - HEADER_BYTES)]!;
+  override ownershipIndexAt(address: Address): number {
+    return (address >>> 2) - 1;
   }
 
   override isFree(address: Address): boolean {
-    return (this.u32[geometryIndex(address - HEADER_BYTES)]! & IS_FREE) !== 0;
+    return (this.i32[(address >>> 2) - 2]! & IS_FREE) !== 0;
   }
 
   override isOverAligned(address: Address): boolean {
-    return (this.u32[geometryIndex(address - HEADER_BYTES)]! & ALIGNED) !== 0;
+    return (this.i32[(address >>> 2) - 2]! & ALIGNED) !== 0;
   }
 
   override firstBlock(): Address {
-    return this.#payloadOrNull(this.first);
+    return this.#blockFrom(this.firstUnit);
   }
 
   override blockAfter(address: Address): Address {
-    const block = address - HEADER_BYTES;
-    const size = sizeIn(this.u32[geometryIndex(block)]!);
-    if (size < MIN_BLOCK || size > this.end - END_MARKER - block) {
-      throw new HeapCorruptionError(block, `a block of ${size} bytes cannot be`);
-    }
-    return this.#payloadOrNull(block + size);
+    const block = (address >>> 3) - 1;
+    return this.#blockFrom(block + this.#unitsAt(block));
   }
 
-  #payloadOrNull(block: number): Address {
-    return (block >= this.end - END_MARKER ? NULL : block + HEADER_BYTES) as Address;
+  /** The payload of the first block at `block` or above that is no gap. */
+  #blockFrom(block: number): Address {
+    const marker = this.marker;
+    let at = block;
+    while (at < marker && this.#isGap(at)) at += this.#unitsAt(at);
+    return (at >= marker ? NULL : (at + 1) * UNIT) as Address;
   }
 
   override freeBytes(): number {
-    let bytes = 0;
+    let units = 0;
     for (let block = this.nextFree(0); block !== 0; block = this.nextFree(block)) {
-      bytes += sizeIn(this.u32[geometryIndex(block)]!) - HEADER_BYTES;
+      units += unitsIn(this.i32[geometryIndex(block)]!) - 1;
     }
-    return bytes;
+    return units * UNIT;
   }
 
-  /** The free block after `block` in the index, in any order; the first one for 0; 0 at the end. */
-  protected abstract nextFree(block: number): number;
-
-  /** The free block that a link names, checked to lie in the region; 0 for none. */
-  protected linked(link: number): number {
-    const block = link * UNIT;
-    if (block !== 0 && (block < this.first || block >= this.end)) {
-      throw new HeapCorruptionError(block, 'a free-list link leads out of the region');
+  /** The free block that a link names, checked to lie in the spans; 0 for none. */
+  protected linked(block: number): number {
+    if (block !== 0 && (block < this.firstUnit || block >= this.marker)) {
+      throw new HeapCorruptionError(block * UNIT, 'a free-list link leads out of the region');
     }
     return block;
   }
@@ -316,42 +448,42 @@ export abstract class BoundaryTags extends Algorithm {
   // ── Verify ──────────────────────────────────────────────────────────────────────────────────────
 
   override verify(): void {
-    const { u32 } = this;
+    const { i32 } = this;
     let freeCount = 0;
-    let freeTotal = 0;
     let used = 0;
     let liveCount = 0;
     let belowIsFree = false;
-    for (let address = this.firstBlock(); address !== NULL; address = this.blockAfter(address)) {
-      const block = address - HEADER_BYTES;
-      const geometry = u32[geometryIndex(block)]!;
-      const size = sizeIn(geometry);
+    const marker = this.marker;
+    for (let block = this.firstUnit; block < marker; block += this.#unitsAt(block)) {
+      const geometry = i32[geometryIndex(block)]!;
+      const units = this.#unitsAt(block);
       const isFree = (geometry & IS_FREE) !== 0;
-      if (isFree && belowIsFree) throw new HeapCorruptionError(block, 'two neighbouring blocks are free');
+      if (isFree && belowIsFree) throw new HeapCorruptionError(block * UNIT, 'two neighbouring blocks are free');
       this.#verifyBelowBit(block, geometry, belowIsFree);
+      this.verifyOwnership(((block + 1) * UNIT) as Address);
       if (isFree) {
-        if (u32[footerIndex(block, size)] !== size) throw new HeapCorruptionError(block, 'the footer differs from the header');
+        if (i32[footerIndex(block, units)] !== units) {
+          throw new HeapCorruptionError(block * UNIT, 'the footer differs from the header');
+        }
         freeCount++;
-        freeTotal += size;
-      } else {
-        used += size - HEADER_BYTES;
+      } else if (!this.#isGap(block)) {
+        used += (units - 1) * UNIT;
         liveCount++;
       }
       belowIsFree = isFree;
     }
-    const marker = this.end - END_MARKER;
-    this.#verifyBelowBit(marker, u32[geometryIndex(marker)]!, belowIsFree);
-    this.verifyIndex(freeCount, freeTotal);
+    this.#verifyBelowBit(marker, i32[geometryIndex(marker)]!, belowIsFree);
+    this.verifyIndex(freeCount);
     this.verifyCounters(used, liveCount);
   }
 
   #verifyBelowBit(block: number, geometry: number, belowIsFree: boolean): void {
     if (((geometry & BELOW_FREE) !== 0) === belowIsFree) return;
-    throw new HeapCorruptionError(block, `"below free" is wrong: the block below is ${belowIsFree ? '' : 'not '}free`);
+    throw new HeapCorruptionError(block * UNIT, `"below free" is wrong: the block below is ${belowIsFree ? '' : 'not '}free`);
   }
 
   /** The fewest bytes that a region needs behind a control block of `controlBytes`. */
   protected static leastBytes(controlBytes: number): number {
-    return controlBytes + MIN_BLOCK + END_MARKER;
+    return controlBytes + MIN_BLOCK + HEADER_BYTES;
   }
 }

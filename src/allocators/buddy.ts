@@ -10,11 +10,13 @@
  *
  *      order byte   0        inside a block, not its start
  *                   k        a block of 2^k bytes, given out
+ *                   k | 64   the same, aligned to more than the smallest block: it never shrinks
  *                   k | 128  a block of 2^k bytes, free: links in its first 8 bytes (next, prev)
  *
  * alloc   O(log n): the smallest free block that fits, halved until it fits just so
  * free    O(log n): the buddy's order byte says whether to merge; no list is searched
- * resize  in place both ways; growing takes the free halves above
+ * resize  in place both ways; growing takes the free halves above. A move is always to a larger block,
+ *         which is aligned at least as well
  *
  * The buddy of a block at a is at a ^ 2^k: addresses are absolute, so a block of 2^k bytes is aligned to
  * 2^k whatever the region's start. The region is tiled by the largest aligned powers of two. Metadata:
@@ -31,11 +33,13 @@ import { type Address, alignUp, NULL, UNIT } from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Thread } from '../sync/thread.ts';
-import { Algorithm, checkRegion, layControl, type Region, type RegionOptions, sealControl } from './algorithm.ts';
+import { Algorithm, checkRegion, layControl, type OwnershipCodec, type Region, type RegionOptions, sealControl } from './algorithm.ts';
 import { CONTROL_BYTES, checkControl, END, KIND_BUDDY, OWN, PARAM } from './control.ts';
-import { freeWord, isHeld, liveWord, withoutClass } from './ownership.ts';
+import { freeWord, liveWord, withoutClass } from './ownership.ts';
 
 const FREE_BIT = 0x80;
+const ALIGNED_BIT = 0x40;
+const ORDER_MASK = 0x1f;
 const ORDERS = 32;
 const HEADS_BYTES = ORDERS * 4;
 const METADATA_BYTES = CONTROL_BYTES + HEADS_BYTES;
@@ -54,7 +58,7 @@ export interface BuddyOptions extends RegionOptions {
   readonly minBlock?: number;
   /** Another way to say it: the smallest block is byteLength >> (freeLists - 1), at least 16. */
   readonly freeLists?: number;
-  /** How far `extend` may go: the maps are made for so many bytes. Default: byteLength. */
+  /** How far `extend` may go: the maps are made for so many bytes, as far as the memory reaches. Default: byteLength. */
   readonly reserveBytes?: number;
 }
 
@@ -76,9 +80,11 @@ export class BuddyAllocator extends Algorithm {
   static create(memory: Memory, options: BuddyOptions = {}): BuddyAllocator {
     const region = checkRegion(memory, options, METADATA_BYTES + LEAST_BLOCK);
     const minBlock = smallestBlock(options, region);
-    const reserve = options.reserveBytes ?? region.end - region.start;
-    checkInteger('reserveBytes', reserve, region.end - region.start, memory.byteLength - region.start);
-    const count = Math.floor((reserve - METADATA_BYTES) / (minBlock + 5));
+    checkInteger('reserveBytes', options.reserveBytes ?? 0, 0, Number.MAX_SAFE_INTEGER);
+    const wanted = Math.max(options.reserveBytes ?? 0, region.end - region.start);
+    const reserve = Math.min(wanted, memory.byteLength - region.start);
+    // Rounded up: the last bytes may hold one more block when its share of the maps needs no padding.
+    const count = Math.ceil((reserve - METADATA_BYTES) / (minBlock + 5));
     const first = alignUp(region.start + METADATA_BYTES + alignUp(count, 4) + 4 * count, minBlock);
     if (first + minBlock > region.end) {
       throw new RangeError(`a region of ${region.end - region.start} bytes is too small for blocks of ${minBlock}`);
@@ -101,9 +107,12 @@ export class BuddyAllocator extends Algorithm {
     checkControl(memory, start, KIND_BUDDY);
     const word = start >>> 2;
     const order = memory.u32[word + PARAM]!;
-    const mapEnd = start + METADATA_BYTES + memory.u32[word + MAP_COUNT]! * 5;
+    const count = memory.u32[word + MAP_COUNT]!;
+    const mapEnd = start + METADATA_BYTES + alignUp(count, 4) + 4 * count;
     const allocator = new BuddyAllocator(memory, start, thread);
-    if (order < 4 || order > 31 || mapEnd > allocator.first || allocator.first % allocator.minBlock !== 0) {
+    const { minBlock, first, end } = allocator;
+    const aligned = first % minBlock === 0 && end % minBlock === 0;
+    if (order < 4 || order > 31 || mapEnd > first || !aligned || end > first + count * minBlock) {
       throw new AttachError(`the buddy allocator at ${hex(start)} has maps that contradict its bounds`);
     }
     return allocator;
@@ -135,12 +144,12 @@ export class BuddyAllocator extends Algorithm {
     }
     const own = this.#ownershipOf(block);
     this.i32[own] = liveWord(this.i32[own]!, this.owner);
-    this.#setOrder(block, order);
+    this.#setOrder(block, align > this.minBlock ? order | ALIGNED_BIT : order);
     return block as Address;
   }
 
   override freeBlock(address: Address): void {
-    const order = this.#orderAt(address);
+    const order = this.#orderAt(address) & ORDER_MASK;
     const own = this.#ownershipOf(address);
     this.i32[own] = freeWord(this.i32[own]!);
     this.#setOrder(address, order | FREE_BIT);
@@ -166,12 +175,13 @@ export class BuddyAllocator extends Algorithm {
 
   override resizeBlock(address: Address, size: number): boolean {
     const order = this.#orderFor(size);
-    const have = this.#orderAt(address);
-    if (order === have) return true;
+    const aligned = this.#orderAt(address) & ALIGNED_BIT;
+    const have = this.#orderAt(address) & ORDER_MASK;
+    if (order === have || (order < have && aligned !== 0)) return true;
     if (order > have && !this.#canGrow(address, have, order)) return false;
     const own = this.#ownershipOf(address);
     this.i32[own] = withoutClass(this.i32[own]!);
-    if (order > have) this.#grow(address, have, order);
+    if (order > have) this.#grow(address, have, order, aligned);
     else this.#shrink(address, have, order);
     return true;
   }
@@ -184,9 +194,9 @@ export class BuddyAllocator extends Algorithm {
     return true;
   }
 
-  #grow(block: number, have: number, order: number): void {
+  #grow(block: number, have: number, order: number, aligned: number): void {
     for (let k = have; k < order; k++) this.#unlink(block + 2 ** k, k);
-    this.#setOrder(block, order);
+    this.#setOrder(block, order | aligned);
     for (let k = have; k < order; k++) this.#setOrder(block + 2 ** k, 0);
   }
 
@@ -201,6 +211,7 @@ export class BuddyAllocator extends Algorithm {
 
   /** Takes more bytes right above the region, as far as `reserveBytes` allows. */
   override extend(bytes: number): boolean {
+    checkInteger('bytes', bytes, 0, Number.MAX_SAFE_INTEGER);
     const end = this.end + (bytes - (bytes % this.minBlock));
     const limit = this.#first + this.u32[this.word + MAP_COUNT]! * this.minBlock;
     if (end === this.end || end > this.memory.byteLength || end > limit) return false;
@@ -222,7 +233,7 @@ export class BuddyAllocator extends Algorithm {
   }
 
   override usableSize(address: Address): number {
-    return 2 ** (this.#orderAt(address) & ~FREE_BIT);
+    return 2 ** (this.#orderAt(address) & ORDER_MASK);
   }
 
   override ownershipIndex(address: Address): number {
@@ -232,17 +243,17 @@ export class BuddyAllocator extends Algorithm {
     return order === 0 || (order & FREE_BIT) !== 0 ? -1 : this.#ownershipOf(address);
   }
 
-  override ownershipAt(address: Address): number {
-    return this.i32[this.#ownershipOf(address)]!;
+  override ownershipCodec(): OwnershipCodec {
+    const highest = this.#first + this.u32[this.word + MAP_COUNT]! * this.minBlock;
+    return { lowest: this.#first, highest, origin: this.#first, shift: this.#minOrder, base: this.#ownershipMap };
+  }
+
+  override ownershipIndexAt(address: Address): number {
+    return this.#ownershipOf(address);
   }
 
   override isFree(address: Address): boolean {
     return (this.#orderAt(address) & FREE_BIT) !== 0;
-  }
-
-  override isOverAligned(address: Address): boolean {
-    // A larger block is aligned at least as well, so that moving keeps any alignment by itself.
-    return address === NULL;
   }
 
   override firstBlock(): Address {
@@ -250,10 +261,13 @@ export class BuddyAllocator extends Algorithm {
   }
 
   override blockAfter(address: Address): Address {
-    const order = this.#orderAt(address) & ~FREE_BIT;
+    const byte = this.#orderAt(address);
+    const order = byte & ORDER_MASK;
+    const flags = byte - order;
     const next = address + 2 ** order;
-    if (order < this.#minOrder || order >= ORDERS || next > this.end) {
-      throw new HeapCorruptionError(address, `a block of order ${order} cannot be`);
+    const known = flags === 0 || flags === ALIGNED_BIT || flags === FREE_BIT;
+    if (!known || order < this.#minOrder || next > this.end) {
+      throw new HeapCorruptionError(address, `an order byte of ${byte} cannot be`);
     }
     return (next === this.end ? NULL : next) as Address;
   }
@@ -274,16 +288,16 @@ export class BuddyAllocator extends Algorithm {
     let used = 0;
     let live = 0;
     for (let address = this.firstBlock(); address !== NULL; address = this.blockAfter(address)) {
-      const order = this.#orderAt(address) & ~FREE_BIT;
+      const order = this.#orderAt(address) & ORDER_MASK;
       if (address % 2 ** order !== 0) throw new HeapCorruptionError(address, `a block of order ${order} is misaligned`);
       this.#verifyInside(address, 2 ** order);
+      this.verifyOwnership(address);
       if (this.isFree(address)) {
         freeOf[order]!++;
         const buddy = (address ^ (1 << order)) >>> 0;
         const inside = buddy >= this.#first && buddy + 2 ** order <= this.end;
         if (inside && this.#orderAt(buddy) === (order | FREE_BIT)) throw new HeapCorruptionError(address, 'two buddies are free');
       } else {
-        if (!isHeld(this.ownershipAt(address))) throw new HeapCorruptionError(address, 'a block is given out, but nobody holds it');
         used += 2 ** order;
         live++;
       }
@@ -360,6 +374,10 @@ export class BuddyAllocator extends Algorithm {
     const { u32 } = this;
     const next = u32[block >>> 2]!;
     const prev = u32[(block >>> 2) + 1]!;
+    const unit = block / UNIT;
+    if ((next !== 0 && u32[next * 2 + 1] !== unit) || u32[prev === 0 ? this.#headIndex(order) : prev * 2] !== unit) {
+      throw new HeapCorruptionError(block, `the links of a free block of order ${order} were overwritten`);
+    }
     if (next !== 0) u32[next * 2 + 1] = prev;
     if (prev !== 0) u32[prev * 2] = next;
     else u32[this.#headIndex(order)] = next;

@@ -17,14 +17,14 @@
  */
 
 import { AttachError, HeapCorruptionError, hex } from '../errors.ts';
-import { type Address, alignUp, NULL, UNIT } from '../memory/address.ts';
+import { type Address, NULL, UNIT } from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Thread } from '../sync/thread.ts';
 import { Algorithm, checkRegion, layControl, type RegionOptions, sealControl } from './algorithm.ts';
-import { ALIGNED, geometryIndex, HEADER_BYTES, IS_FREE, ownershipIndexOf, sizeIn } from './block.ts';
-import { ALLOCATIONS, CONTROL_BYTES, checkControl, END, FREES, KIND_BUMP, OWN, USED } from './control.ts';
-import { freeWord, isHeld, liveWord, withoutClass } from './ownership.ts';
+import { ALIGNED, geometryIndex, geometryOf, HEADER_BYTES, IS_FREE, ownershipIndexOf, unitsIn } from './block.ts';
+import { ALLOCATIONS, CONTROL_BYTES, checkControl, END, FIRST, FREES, KIND_BUMP, OWN, USED } from './control.ts';
+import { freeWord, liveWord, withoutClass } from './ownership.ts';
 
 const NEXT = OWN;
 
@@ -55,7 +55,8 @@ export class BumpAllocator extends Algorithm {
   static attach(memory: Memory, start: number, thread?: Thread): BumpAllocator {
     checkControl(memory, start, KIND_BUMP);
     const allocator = new BumpAllocator(memory, start, thread);
-    if (allocator.#next < allocator.first || allocator.#next > allocator.end) {
+    const next = allocator.next;
+    if (allocator.first !== start + CONTROL_BYTES || next < allocator.firstUnit || next > allocator.endUnit) {
       throw new AttachError(`the bump allocator at ${hex(start)} has its next pointer outside its region`);
     }
     return allocator;
@@ -66,12 +67,12 @@ export class BumpAllocator extends Algorithm {
     const { f64, double } = this;
     f64[double + FREES] = f64[double + ALLOCATIONS]!;
     f64[double + USED] = 0;
-    this.#setNext(this.first);
+    this.#setNext(this.firstUnit);
   }
 
-  /** Notes how far the allocator has come. */
+  /** Notes how far the allocator has come. Worth nothing after a reset, by hand or by the last free. */
   mark(): Mark {
-    return this.#next as Mark;
+    return (this.next * UNIT) as Mark;
   }
 
   /**
@@ -80,116 +81,120 @@ export class BumpAllocator extends Algorithm {
    * @throws RangeError when `mark` lies above what is allocated now, or is no mark at all
    */
   rewind(mark: Mark): void {
-    checkInteger('mark', mark, this.first, this.#next);
+    checkInteger('mark', mark, this.first, this.next * UNIT);
     let live = 0;
     let used = 0;
-    let block: number = mark;
-    while (block < this.#next) {
-      const geometry = this.u32[geometryIndex(block)]!;
-      const size = sizeIn(geometry);
-      if (size < HEADER_BYTES || size > this.#next - block) throw new RangeError(`${hex(mark)} is no mark of this allocator`);
+    for (let block = mark / UNIT; block < this.next; ) {
+      const geometry = this.i32[geometryIndex(block)]!;
+      const units = unitsIn(geometry);
+      if (!Number.isInteger(block) || units === 0 || units > this.next - block) {
+        throw new RangeError(`${hex(mark)} is no mark of this allocator`);
+      }
       if ((geometry & IS_FREE) === 0) {
         live++;
-        used += size - HEADER_BYTES;
+        used += (units - 1) * UNIT;
       }
-      block += size;
+      block += units;
     }
     const { f64, double } = this;
     f64[double + FREES]! += live;
     f64[double + USED]! -= used;
-    this.#setNext(mark);
+    this.#setNext(f64[double + ALLOCATIONS] === f64[double + FREES] ? this.firstUnit : mark / UNIT);
   }
 
   override allocBlock(size: number, align: number): Address {
-    const bottom = this.#next;
-    const address = alignUp(bottom + HEADER_BYTES, Math.max(align, UNIT));
-    const block = address - HEADER_BYTES;
-    const top = address + alignUp(size, UNIT);
-    if (top > this.end) return NULL;
-    const { u32, i32 } = this;
+    const bottom = this.next;
+    const step = align / UNIT;
+    const over = step > 1 ? (bottom + 1) % step : 0;
+    const block = over === 0 ? bottom : bottom + step - over;
+    const top = block + 1 + ((size + 7) >>> 3);
+    // An empty block at the very end would have the address of what lies above the region.
+    if (top > this.endUnit || block + 1 === this.endUnit) return NULL;
+    const { i32 } = this;
     if (block !== bottom) {
       i32[ownershipIndexOf(bottom)] = 0;
-      u32[geometryIndex(bottom)] = (block - bottom) | IS_FREE;
+      i32[geometryIndex(bottom)] = geometryOf(block - bottom, IS_FREE);
     }
     const own = ownershipIndexOf(block);
     i32[own] = liveWord(i32[own]!, this.owner);
-    u32[geometryIndex(block)] = (top - block) | (align > UNIT ? ALIGNED : 0);
+    i32[geometryIndex(block)] = geometryOf(top - block, align > UNIT ? ALIGNED : 0);
     this.#setNext(top);
-    return address as Address;
+    return ((block + 1) * UNIT) as Address;
   }
 
   override freeBlock(address: Address): void {
-    const block = address - HEADER_BYTES;
-    const { i32, u32, f64, double } = this;
+    const block = (address >>> 3) - 1;
+    const { i32, f64, double } = this;
     const own = ownershipIndexOf(block);
     i32[own] = freeWord(i32[own]!);
-    u32[geometryIndex(block)]! |= IS_FREE;
-    if (f64[double + ALLOCATIONS] === f64[double + FREES]) this.#setNext(this.first);
+    i32[geometryIndex(block)]! |= IS_FREE;
+    if (f64[double + ALLOCATIONS] === f64[double + FREES]) this.#setNext(this.firstUnit);
   }
 
   override resizeBlock(address: Address, size: number): boolean {
-    const block = address - HEADER_BYTES;
-    const geometry = this.u32[geometryIndex(block)]!;
-    const top = block + sizeIn(geometry);
-    const wanted = address + alignUp(size, UNIT);
-    if (top !== this.#next) return wanted <= top;
-    if (wanted > this.end) return false;
+    const block = (address >>> 3) - 1;
+    const geometry = this.i32[geometryIndex(block)]!;
+    const top = block + unitsIn(geometry);
+    const wanted = block + 1 + ((size + 7) >>> 3);
+    if (top !== this.next) return wanted <= top;
+    if (wanted > this.endUnit) return false;
     const own = ownershipIndexOf(block);
     this.i32[own] = withoutClass(this.i32[own]!);
-    this.u32[geometryIndex(block)] = (wanted - block) | (geometry & ALIGNED);
+    this.i32[geometryIndex(block)] = geometryOf(wanted - block, geometry & ALIGNED);
     this.#setNext(wanted);
     return true;
   }
 
   override extend(bytes: number): boolean {
-    const size = bytes - (bytes % UNIT);
-    if (size === 0 || this.end + size > this.memory.byteLength) return false;
-    this.u32[this.word + END] = (this.end + size) / UNIT;
+    checkInteger('bytes', bytes, 0, Number.MAX_SAFE_INTEGER);
+    const units = Math.floor(bytes / UNIT);
+    if (units === 0 || this.end + units * UNIT > this.memory.byteLength) return false;
+    this.i32[this.word + END]! += units;
     return true;
   }
 
   override usableSize(address: Address): number {
-    return sizeIn(this.u32[geometryIndex(address - HEADER_BYTES)]!) - HEADER_BYTES;
+    return (unitsIn(this.i32[(address >>> 2) - 2]!) - 1) * UNIT;
   }
 
   override ownershipIndex(address: Address): number {
-    if (address >>> 0 !== address || address % UNIT !== 0) return -1;
-    const block = address - HEADER_BYTES;
-    const next = this.#next;
-    if (block < this.first || block >= next) return -1;
-    const geometry = this.u32[geometryIndex(block)]!;
-    const size = sizeIn(geometry);
-    if ((geometry & IS_FREE) !== 0 || size < HEADER_BYTES || size > next - block) return -1;
+    if (address >>> 0 !== address || (address & 7) !== 0) return -1;
+    const block = (address >>> 3) - 1;
+    const next = this.next;
+    if (block < this.firstUnit || block >= next) return -1;
+    const geometry = this.i32[geometryIndex(block)]!;
+    const units = unitsIn(geometry);
+    if ((geometry & IS_FREE) !== 0 || units === 0 || units > next - block) return -1;
     return ownershipIndexOf(block);
   }
 
-  override ownershipAt(address: Address): number {
-    return this.i32[ownershipIndexOf(address - HEADER_BYTES)]!;
+  override ownershipIndexAt(address: Address): number {
+    return (address >>> 2) - 1;
   }
 
   override isFree(address: Address): boolean {
-    return (this.u32[geometryIndex(address - HEADER_BYTES)]! & IS_FREE) !== 0;
+    return (this.i32[(address >>> 2) - 2]! & IS_FREE) !== 0;
   }
 
   override isOverAligned(address: Address): boolean {
-    return (this.u32[geometryIndex(address - HEADER_BYTES)]! & ALIGNED) !== 0;
+    return (this.i32[(address >>> 2) - 2]! & ALIGNED) !== 0;
   }
 
   override firstBlock(): Address {
-    return this.#payloadOrNull(this.first);
+    return this.#payloadOrNull(this.firstUnit);
   }
 
   override blockAfter(address: Address): Address {
-    const block = address - HEADER_BYTES;
-    const size = sizeIn(this.u32[geometryIndex(block)]!);
-    if (size < HEADER_BYTES || size > this.#next - block) {
-      throw new HeapCorruptionError(block, `a block of ${size} bytes cannot be`);
+    const block = (address >>> 3) - 1;
+    const units = unitsIn(this.i32[geometryIndex(block)]!);
+    if (units === 0 || units > this.next - block) {
+      throw new HeapCorruptionError(block * UNIT, `a block of ${units * UNIT} bytes cannot be`);
     }
-    return this.#payloadOrNull(block + size);
+    return this.#payloadOrNull(block + units);
   }
 
   override largestFree(): number {
-    return Math.max(0, this.end - this.#next - HEADER_BYTES);
+    return Math.max(0, this.endUnit - this.next - 1) * UNIT;
   }
 
   override freeBytes(): number {
@@ -197,29 +202,41 @@ export class BumpAllocator extends Algorithm {
   }
 
   override verify(): void {
-    const next = this.#next;
-    if (next < this.first || next > this.end) throw new HeapCorruptionError(this.start, `next is ${hex(next)}, outside the region`);
+    const next = this.next;
+    if (next < this.firstUnit || next > this.endUnit) {
+      throw new HeapCorruptionError(this.start, `next is ${hex(next * UNIT)}, outside the region`);
+    }
     let used = 0;
     let live = 0;
     for (let address = this.firstBlock(); address !== NULL; address = this.blockAfter(address)) {
+      this.verifyOwnership(address);
       if (this.isFree(address)) continue;
-      if (!isHeld(this.ownershipAt(address))) throw new HeapCorruptionError(address, 'a block is given out, but nobody holds it');
       used += this.usableSize(address);
       live++;
     }
-    if (live === 0 && next !== this.first) throw new HeapCorruptionError(this.start, 'no block is live, but next is not reset');
+    if (live === 0 && next !== this.firstUnit) throw new HeapCorruptionError(this.start, 'no block is live, but next is not reset');
     this.verifyCounters(used, live);
   }
 
-  get #next(): number {
-    return this.u32[this.word + NEXT]! * UNIT;
+  // In 8-byte units: small integers up to 4 GiB.
+
+  private get firstUnit(): number {
+    return this.i32[this.word + FIRST]!;
+  }
+
+  private get endUnit(): number {
+    return this.i32[this.word + END]!;
+  }
+
+  private get next(): number {
+    return this.i32[this.word + NEXT]!;
   }
 
   #setNext(next: number): void {
-    this.u32[this.word + NEXT] = next / UNIT;
+    this.i32[this.word + NEXT] = next;
   }
 
   #payloadOrNull(block: number): Address {
-    return (block >= this.#next ? NULL : block + HEADER_BYTES) as Address;
+    return (block >= this.next ? NULL : (block + 1) * UNIT) as Address;
   }
 }

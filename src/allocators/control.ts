@@ -10,10 +10,10 @@
  *
  *     tag     0x5ABA_0000 | version << 8 | kind; written last by `create`
  *     param   what the algorithm was made with (buddy: log2 of the smallest block, …)
- *     first   where the blocks start, in 8-byte units; the control block and maps lie below
+ *     first   where the blocks start, in 8-byte units; the control block and maps usually lie below
  *     end     where the managed bytes end, in 8-byte units
  *
- * Written under the allocator's lock. `tag`, `param` and `first` never change after `create`.
+ * Written under the allocator's lock. `tag` and `param` never change after `create`.
  */
 
 import { AttachError, hex } from '../errors.ts';
@@ -44,8 +44,20 @@ export const KIND_BUDDY = 3;
 export const KIND_POOL = 4;
 export const KIND_HYBRID = 5;
 export const KIND_LOCKED = 6;
+export const KIND_TLSF = 7;
+export const KIND_THREAD_CACHED = 8;
 
-const KIND_NAMES = ['', 'BumpAllocator', 'LinkedListAllocator', 'BuddyAllocator', 'PoolAllocator', 'HybridAllocator', 'Locked'];
+const KIND_NAMES = [
+  '',
+  'BumpAllocator',
+  'LinkedListAllocator',
+  'BuddyAllocator',
+  'PoolAllocator',
+  'HybridAllocator',
+  'Locked',
+  'TlsfAllocator',
+  'ThreadCached',
+];
 
 const MAGIC = 0x5aba_0000;
 const VERSION = 1;
@@ -89,7 +101,7 @@ export function checkControl(memory: Memory, start: number, kind: number): void 
   const word = start >>> 2;
   const first = memory.u32[word + FIRST]! * 8;
   const end = memory.u32[word + END]! * 8;
-  if (first < start + CONTROL_BYTES || end < first || end > memory.byteLength) {
+  if (first < 0 || end < first || end > memory.byteLength) {
     throw new AttachError(`the ${KIND_NAMES[kind]} at ${hex(start)} claims ${hex(first)} to ${hex(end)}, outside the memory`);
   }
 }

@@ -15,11 +15,12 @@
  * which puts the same lock around it.
  */
 
+import { AttachError, hex } from '../errors.ts';
 import { type Address, alignUp, NULL, UNIT } from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Thread } from '../sync/thread.ts';
-import { Algorithm, checkRegion, layControl, MEASURES, type RegionOptions, sealControl } from './algorithm.ts';
+import { Algorithm, checkRegion, layControl, MEASURES, type OwnershipCodec, type RegionOptions, sealControl } from './algorithm.ts';
 import { BumpAllocator } from './bump.ts';
 import { CONTROL_BYTES, checkControl, KIND_HYBRID, OWN } from './control.ts';
 import { type AlgorithmClass, attachAlgorithm } from './kinds.ts';
@@ -79,7 +80,10 @@ export class HybridAllocator<A extends Algorithm = Algorithm> extends Algorithm 
   static attach(memory: Memory, start: number, thread?: Thread): HybridAllocator {
     checkControl(memory, start, KIND_HYBRID);
     const temporary = BumpAllocator.attach(memory, start + CONTROL_BYTES, thread);
-    const permanent = attachAlgorithm(memory, memory.u32[(start >>> 2) + PERMANENT]! * UNIT, thread);
+    const boundary = memory.u32[(start >>> 2) + PERMANENT]! * UNIT;
+    // Also keeps a boundary that leads back to `start` from attaching for ever.
+    if (temporary.end !== boundary) throw new AttachError(`the hybrid allocator at ${hex(start)} has a gap between its parts`);
+    const permanent = attachAlgorithm(memory, boundary, thread);
     return new HybridAllocator(memory, start, temporary, permanent);
   }
 
@@ -148,8 +152,12 @@ export class HybridAllocator<A extends Algorithm = Algorithm> extends Algorithm 
     return this.#partOf(address).ownershipIndex(address);
   }
 
-  override ownershipAt(address: Address): number {
-    return this.#partOf(address).ownershipAt(address);
+  override ownershipCodec(): OwnershipCodec {
+    return this.permanent.ownershipCodec();
+  }
+
+  override ownershipIndexAt(address: Address): number {
+    return this.#partOf(address).ownershipIndexAt(address);
   }
 
   override isFree(address: Address): boolean {

@@ -9,10 +9,11 @@ import type { Thread } from '../sync/thread.ts';
 import type { Algorithm, RegionOptions } from './algorithm.ts';
 import { BuddyAllocator } from './buddy.ts';
 import { BumpAllocator } from './bump.ts';
-import { KIND_BUDDY, KIND_BUMP, KIND_HYBRID, KIND_LINKED_LIST, KIND_POOL, kindAt } from './control.ts';
+import { KIND_BUDDY, KIND_BUMP, KIND_HYBRID, KIND_LINKED_LIST, KIND_POOL, KIND_TLSF, kindAt } from './control.ts';
 import { HybridAllocator } from './hybrid.ts';
 import { LinkedListAllocator } from './linked-list.ts';
 import { PoolAllocator } from './pool.ts';
+import { TlsfAllocator } from './tlsf.ts';
 
 /** An algorithm's class, as wrappers take it. */
 export interface AlgorithmClass<A extends Algorithm = Algorithm, O extends RegionOptions = RegionOptions> {
@@ -36,6 +37,8 @@ export function attachAlgorithm(memory: Memory, start: number, thread?: Thread):
       return BuddyAllocator.attach(memory, start, thread);
     case KIND_POOL:
       return PoolAllocator.attach(memory, start, thread);
+    case KIND_TLSF:
+      return TlsfAllocator.attach(memory, start, thread);
     case KIND_HYBRID:
       return HybridAllocator.attach(memory, start, thread);
     default:

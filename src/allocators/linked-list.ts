@@ -3,7 +3,7 @@
  *
  *      control block           free block             free block
  *      ┌ head ─┐    ┌──────────────────────┐   ┌──────────────────────┐
- *      │  unit ├───▶│ … │ next │ prev │ …  ├──▶│ … │ next │ prev │ …  ├──▶ 0
+ *      │ block ├───▶│ … │ next │ prev │ …  ├──▶│ … │ next │ prev │ …  ├──▶ 0
  *      └───────┘ 0◀─┤                      │◀──┤                      │
  *                   └──────────────────────┘   └──────────────────────┘
  *                   lower addresses              higher addresses
@@ -24,7 +24,7 @@ import { UNIT } from '../memory/address.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Thread } from '../sync/thread.ts';
 import { checkRegion, layControl, type RegionOptions, sealControl } from './algorithm.ts';
-import { frontPadding, geometryIndex, HEADER_BYTES, IS_FREE, nextIndex, prevIndex, sizeIn } from './block.ts';
+import { frontPadding, geometryIndex, IS_FREE, nextIndex, prevIndex, unitsIn } from './block.ts';
 import { BoundaryTags } from './boundary-tags.ts';
 import { CONTROL_BYTES, checkControl, KIND_LINKED_LIST, OWN } from './control.ts';
 
@@ -57,16 +57,19 @@ export class LinkedListAllocator extends BoundaryTags {
     return new LinkedListAllocator(memory, start, thread);
   }
 
-  protected override findFree(size: number, align: number): number {
-    const { u32 } = this;
+  protected override get controlBytes(): number {
+    return CONTROL_BYTES;
+  }
+
+  protected override findFree(units: number, align: number): number {
     for (let block = this.nextFree(0); block !== 0; block = this.nextFree(block)) {
       const padding = align <= UNIT ? 0 : frontPadding(block, align);
-      if (sizeIn(u32[geometryIndex(block)]!) >= padding + size) return block;
+      if (unitsIn(this.i32[geometryIndex(block)]!) >= padding + units) return block;
     }
     return 0;
   }
 
-  protected override linkFree(block: number, _size: number, after: number): void {
+  protected override linkFree(block: number, _units: number, after: number): void {
     let prev = after;
     let next = this.nextFree(prev);
     while (next !== 0 && next < block) {
@@ -81,7 +84,7 @@ export class LinkedListAllocator extends BoundaryTags {
     this.#join(this.#prevFree(block), this.nextFree(block));
   }
 
-  protected override relinkFree(from: number, _fromSize: number, to: number): void {
+  protected override relinkFree(from: number, _fromUnits: number, to: number): void {
     if (from === to) return;
     const prev = this.#prevFree(from);
     const next = this.nextFree(from);
@@ -90,27 +93,27 @@ export class LinkedListAllocator extends BoundaryTags {
   }
 
   protected override nextFree(block: number): number {
-    const next = this.linked(block === 0 ? this.u32[this.word + HEAD]! : this.u32[nextIndex(block)]!);
-    if (next !== 0 && next <= block) throw new HeapCorruptionError(block, 'the free list runs backwards');
+    const next = this.linked(this.i32[block === 0 ? this.word + HEAD : nextIndex(block)]!);
+    if (next !== 0 && next <= block) throw new HeapCorruptionError(block * UNIT, 'the free list runs backwards');
     return next;
   }
 
   override largestFree(): number {
-    let largest = HEADER_BYTES;
+    let largest = 1;
     for (let block = this.nextFree(0); block !== 0; block = this.nextFree(block)) {
-      largest = Math.max(largest, sizeIn(this.u32[geometryIndex(block)]!));
+      largest = Math.max(largest, unitsIn(this.i32[geometryIndex(block)]!));
     }
-    return largest - HEADER_BYTES;
+    return (largest - 1) * UNIT;
   }
 
   protected override verifyIndex(count: number): void {
     let prev = 0;
     let seen = 0;
     for (let block = this.nextFree(0); block !== 0; block = this.nextFree(block)) {
-      if ((this.u32[geometryIndex(block)]! & IS_FREE) === 0) {
-        throw new HeapCorruptionError(block, 'a block in the free list is not free');
+      if ((this.i32[geometryIndex(block)]! & IS_FREE) === 0) {
+        throw new HeapCorruptionError(block * UNIT, 'a block in the free list is not free');
       }
-      if (this.#prevFree(block) !== prev) throw new HeapCorruptionError(block, 'prev does not mirror next');
+      if (this.#prevFree(block) !== prev) throw new HeapCorruptionError(block * UNIT, 'prev does not mirror next');
       prev = block;
       seen++;
     }
@@ -118,13 +121,12 @@ export class LinkedListAllocator extends BoundaryTags {
   }
 
   #prevFree(block: number): number {
-    return this.linked(this.u32[prevIndex(block)]!);
+    return this.linked(this.i32[prevIndex(block)]!);
   }
 
   /** Makes two free blocks neighbours in the list; 0 stands for either end. */
   #join(prev: number, next: number): void {
-    if (prev === 0) this.u32[this.word + HEAD] = next / UNIT;
-    else this.u32[nextIndex(prev)] = next / UNIT;
-    if (next !== 0) this.u32[prevIndex(next)] = prev / UNIT;
+    this.i32[prev === 0 ? this.word + HEAD : nextIndex(prev)] = next;
+    if (next !== 0) this.i32[prevIndex(next)] = prev;
   }
 }

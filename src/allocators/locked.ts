@@ -8,15 +8,16 @@
  *       used: lock acquisitions    word, nextHeld
  *       peak: contended ones
  *
- * What the algorithm needs nobody else for happens outside the lock: checking the address, and moving
- * the block from the user's hands into this thread's (HAND). Under the lock the word is compared with
- * what was written: when two threads free one block at the same time, just one of them gets through.
+ * A block is checked and taken under the lock, never before: of threads that free one block at the same
+ * time just one gets through, and the others write nothing. (A mark set before the lock may land on the
+ * block's next life.)
  *
  * Any thread may free what any other allocated. Each thread makes its own handle by `attach`.
  */
 
-import { InvalidFreeError } from '../errors.ts';
+import { AttachError, hex } from '../errors.ts';
 import { type Address, NULL, UNIT } from '../memory/address.ts';
+import { compareExchange } from '../memory/atomics.ts';
 import { checkInteger, DEFAULT_ALIGN } from '../memory/layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Lock, LockOptions } from '../sync/lock.ts';
@@ -37,7 +38,7 @@ import {
 import type { Allocator, AllocatorStats, BlockInfo } from './allocator.ts';
 import { CONTROL_BYTES, checkControl, FIRST, KIND_LOCKED, PARAM, PEAK, USED } from './control.ts';
 import { type AlgorithmClass, attachAlgorithm } from './kinds.ts';
-import { handWord, STATE_NAMES, slotOf, stateOf } from './ownership.ts';
+import { isHeld, LIVE, ORPHAN, ownerOf, SHARED, STATE_NAMES, slotOf, stateOf, unownedWord } from './ownership.ts';
 
 /** How waiters wait: `'spin'` (with back-off) or `'park'` (spin briefly, then sleep). */
 export type LockKind = 'spin' | 'park';
@@ -103,8 +104,12 @@ export class Locked<A extends Algorithm = Algorithm> implements Allocator {
   static attach(memory: Memory, start: number, thread?: Thread, lockTimeout?: number): Locked {
     checkControl(memory, start, KIND_LOCKED);
     const word = start >>> 2;
-    const inner = attachAlgorithm(memory, memory.u32[word + FIRST]! * UNIT, thread);
-    const lock = lockAt(memory, start, memory.u32[word + PARAM]!, lockOptions(thread, lockTimeout));
+    const kind = memory.u32[word + PARAM]!;
+    if (memory.u32[word + FIRST]! * UNIT !== start + HEADER || (kind !== SPIN && kind !== PARK)) {
+      throw new AttachError(`the locked allocator at ${hex(start)} has a header that contradicts itself`);
+    }
+    const inner = attachAlgorithm(memory, start + HEADER, thread);
+    const lock = lockAt(memory, start, kind, lockOptions(thread, lockTimeout));
     return new Locked(inner, lock, start);
   }
 
@@ -156,19 +161,9 @@ export class Locked<A extends Algorithm = Algorithm> implements Allocator {
 
   free(address: Address): void {
     if (address === NULL) return;
-    const index = this.inner.heldIndex(address);
-    const before = this.#i32[index]!;
-    const hand = handWord(before, this.inner.owner);
-    this.#i32[index] = hand;
+    this.acquire();
     try {
-      this.acquire();
-    } catch (error) {
-      this.#i32[index] = before;
-      throw error;
-    }
-    try {
-      if (this.#i32[index] !== hand) throw new InvalidFreeError(address, 'another thread freed it at the same time');
-      this.inner.release(address);
+      this.inner.free(address);
     } finally {
       this.lock.release();
     }
@@ -180,7 +175,7 @@ export class Locked<A extends Algorithm = Algorithm> implements Allocator {
 
   /** Takes more bytes right above the region, where the algorithm can. Returns whether it did. */
   extend(bytes: number): boolean {
-    checkInteger('bytes', bytes, 0, this.memory.byteLength);
+    checkInteger('bytes', bytes, 0, Number.MAX_SAFE_INTEGER);
     this.acquire();
     try {
       return this.inner.extend(bytes);
@@ -197,10 +192,21 @@ export class Locked<A extends Algorithm = Algorithm> implements Allocator {
     } finally {
       this.lock.release();
     }
-    const stats = statsFrom(numbers);
-    stats.lockAcquisitions = this.#f64[this.#double + ACQUISITIONS]!;
-    stats.lockContended = this.#f64[this.#double + CONTENDED]!;
-    return stats;
+    numbers[0]! += HEADER;
+    return { ...statsFrom(numbers), ...this.lockStats() };
+  }
+
+  /** How often the lock was taken, and how often another thread held it then. */
+  lockStats(): { lockAcquisitions: number; lockContended: number } {
+    return {
+      lockAcquisitions: this.#f64[this.#double + ACQUISITIONS]!,
+      lockContended: this.#f64[this.#double + CONTENDED]!,
+    };
+  }
+
+  /** Bytes of the lock and its control block. */
+  get overheadBytes(): number {
+    return HEADER;
   }
 
   /** All blocks as they were at one moment, in address order. */
@@ -227,9 +233,39 @@ export class Locked<A extends Algorithm = Algorithm> implements Allocator {
     }
   }
 
-  /** The ownership index of a block that the user holds. For wrappers. */
-  heldIndex(address: Address): number {
-    return this.inner.heldIndex(address);
+  /**
+   * Marks a held block as belonging to no thread, because its address lies in shared bytes now.
+   *
+   * @returns false, with nothing changed, when no held block starts at `address`
+   */
+  tryShare(address: Address): boolean {
+    const index = this.inner.ownershipIndex(address);
+    if (index < 0 || !isHeld(this.#i32[index]!)) return false;
+    this.#i32[index] = unownedWord(this.#i32[index]!, SHARED);
+    return true;
+  }
+
+  /**
+   * Leaves all LIVE blocks of an owner as ORPHAN, for a thread that goes while its blocks stay.
+   *
+   * @param owner the slot and slot generation bits of the words to change
+   */
+  orphan(owner: number): void {
+    const inner = this.inner;
+    this.acquire();
+    try {
+      for (let address = inner.firstBlock(); address !== NULL; address = inner.blockAfter(address)) {
+        if (inner.isFree(address)) continue;
+        const index = inner.ownershipIndexAt(address);
+        const word = this.#i32[index]!;
+        // Another thread may be freeing it: its HAND must not be overwritten.
+        if (stateOf(word) === LIVE && ownerOf(word) === owner) {
+          compareExchange(this.#i32, index, word, unownedWord(word, ORPHAN));
+        }
+      }
+    } finally {
+      this.lock.release();
+    }
   }
 
   /** Takes the lock and counts. For wrappers that do more than one thing under it. */

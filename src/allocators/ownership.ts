@@ -20,8 +20,8 @@
  *                 ├──────▶ TRANSFER (on a class's transfer list, under its lock)
  *                 └──────▶ QUARANTINE(slot) (freed, kept back to catch late writes)
  *
- * Written by the thread that holds the block; by the holder of the allocator's lock while FREE. So a
- * free writes HAND(me) before it takes the lock, and FREE under it. Zeroed memory reads as FREE.
+ * Written by the thread that holds the block; by the holder of the allocator's lock while FREE, and
+ * when it takes a block back: HAND(me), then FREE. Zeroed memory reads as FREE.
  */
 
 /** In no hands: the allocator may give it out. */
@@ -92,6 +92,16 @@ export function handWord(word: number, owner: number): number {
   return (HAND << STATE_SHIFT) | owner | (word & (CLASS_MASK | GENERATION_MASK));
 }
 
+/** A block goes into a thread's cache: `hand` is HAND(thread), `classBits` its class; the generation stays. */
+export function classedHandWord(word: number, hand: number, classBits: number): number {
+  return hand | classBits | (word & GENERATION_MASK);
+}
+
+/** The size class of a word, shifted as it stands there. */
+export function classBitsOf(word: number): number {
+  return word & CLASS_MASK;
+}
+
 /** A block in hands becomes FREE: no owner, no class, the next generation. */
 export function freeWord(word: number): number {
   return (word + 1) & GENERATION_MASK;
@@ -100,6 +110,16 @@ export function freeWord(word: number): number {
 /** The same block in another state, all else kept. */
 export function withState(word: number, state: number): number {
   return (word & ~(7 << STATE_SHIFT)) | (state << STATE_SHIFT);
+}
+
+/** The word of bytes that lie between two spans: HAND of nobody, in a class that no block has. */
+export function gapWord(): number {
+  return (HAND << STATE_SHIFT) | CLASS_MASK;
+}
+
+/** A held block that belongs to no thread: SHARED or ORPHAN, class and generation kept. */
+export function unownedWord(word: number, state: number): number {
+  return (state << STATE_SHIFT) | (word & (CLASS_MASK | GENERATION_MASK));
 }
 
 /** The same block without its size class: its size is about to change. */

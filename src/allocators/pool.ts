@@ -23,9 +23,9 @@ import { type Address, alignUp, NULL, naturalAlign, UNIT } from '../memory/addre
 import { checkInteger } from '../memory/layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Thread } from '../sync/thread.ts';
-import { Algorithm, checkRegion, layControl, type RegionOptions, sealControl } from './algorithm.ts';
+import { Algorithm, checkRegion, layControl, type OwnershipCodec, type RegionOptions, sealControl } from './algorithm.ts';
 import { CONTROL_BYTES, checkControl, KIND_POOL, OWN, PARAM, USED } from './control.ts';
-import { freeWord, isHeld, liveWord, withoutClass } from './ownership.ts';
+import { freeWord, liveWord, withoutClass } from './ownership.ts';
 
 const HEAD = OWN;
 const FRESH = OWN + 1;
@@ -100,9 +100,11 @@ export class PoolAllocator extends Algorithm {
     const fresh = u32[word + FRESH]!;
     if (listed === 0 && fresh === this.capacity) return NULL;
     const block = listed === 0 ? this.#first + fresh * this.blockSize : listed;
+    const index = (block - this.#first) / this.blockSize;
+    const sound = index >= 0 && index < this.capacity && this.memory.u8[this.#freeMap + index] === 0;
+    if (!sound) throw new HeapCorruptionError(block, 'the free list was overwritten');
     if (listed === 0) u32[word + FRESH] = fresh + 1;
     else u32[word + HEAD] = u32[block >>> 2]!;
-    const index = (block - this.#first) / this.blockSize;
     i32[this.#ownershipMap + index] = liveWord(i32[this.#ownershipMap + index]!, this.owner);
     this.memory.u8[this.#freeMap + index] = GIVEN_OUT;
     return block as Address;
@@ -124,7 +126,8 @@ export class PoolAllocator extends Algorithm {
     return true;
   }
 
-  override extend(): boolean {
+  override extend(bytes: number): boolean {
+    checkInteger('bytes', bytes, 0, Number.MAX_SAFE_INTEGER);
     return false;
   }
 
@@ -139,8 +142,12 @@ export class PoolAllocator extends Algorithm {
     return this.#ownershipMap + index;
   }
 
-  override ownershipAt(address: Address): number {
-    return this.i32[this.#ownershipMap + (address - this.#first) / this.blockSize]!;
+  override ownershipCodec(): OwnershipCodec {
+    return { lowest: 0, highest: 0, origin: 0, shift: 2, base: 0 };
+  }
+
+  override ownershipIndexAt(address: Address): number {
+    return this.#ownershipMap + (address - this.#first) / this.blockSize;
   }
 
   override isFree(address: Address): boolean {
@@ -170,9 +177,11 @@ export class PoolAllocator extends Algorithm {
     let free = 0;
     for (let block = this.#first as Address; block !== NULL; block = this.blockAfter(block)) {
       const index = (block - this.#first) / this.blockSize;
-      if (this.isFree(block)) free++;
-      else if (index >= fresh) throw new HeapCorruptionError(block, 'a block is given out that never was');
-      else if (!isHeld(this.ownershipAt(block))) throw new HeapCorruptionError(block, 'a block is given out, but nobody holds it');
+      const byte = this.memory.u8[this.#freeMap + index]!;
+      if (byte > GIVEN_OUT) throw new HeapCorruptionError(block, `a free-map byte of ${byte} cannot be`);
+      if (byte !== 0 && index >= fresh) throw new HeapCorruptionError(block, 'a block is given out that never was');
+      this.verifyOwnership(block);
+      if (byte === 0) free++;
     }
     this.#verifyList(free - (this.capacity - fresh));
     this.verifyCounters((this.capacity - free) * this.blockSize, this.capacity - free);

@@ -42,8 +42,8 @@ export const UNIT = 8;
  * @throws RangeError when it is anything else
  */
 export function toAddress(value: number): Address {
-  if (value >>> 0 !== value) throw new RangeError(`not an address: ${String(value)} (want an integer from 0 to 2^32 - 1)`);
-  return value as Address;
+  if (typeof value === 'number' && value >>> 0 === value) return value as Address;
+  throw new RangeError(`not an address: ${String(value)} (want an integer from 0 to 2^32 - 1)`);
 }
 
 /** The lowest multiple of `align` (a power of two) that is not below `value`. Both up to 2^52. */

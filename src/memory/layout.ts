@@ -28,7 +28,8 @@ export function checkSize(size: number): void {
  * @throws RangeError naming what was given
  */
 export function checkAlign(align: number): void {
-  if (Number.isSafeInteger(align) && align > 0 && Number.isInteger(Math.log2(align))) return;
+  // `Math.log2` alone rounds 2^49 - 1 to 49.
+  if (Number.isSafeInteger(align) && align > 0 && 2 ** Math.round(Math.log2(align)) === align) return;
   throw new RangeError(`align must be a power of two from 1 to 2^52, got ${show(align)}`);
 }
 

@@ -57,11 +57,11 @@ export abstract class Lock {
   readonly #unit: number;
 
   /**
-   * @param address where the lock's 8 bytes lie; a multiple of 8
+   * @param address where the lock's 8 bytes lie; a multiple of 8, not 0, which stands for no lock
    * @throws RangeError when misaligned or outside the memory
    */
   constructor(memory: Memory, address: Address, options: LockOptions = {}) {
-    checkInteger('lock address', address, 0, memory.byteLength - LOCK_BYTES);
+    checkInteger('lock address', address, LOCK_BYTES, memory.byteLength - LOCK_BYTES);
     if (address % 8 !== 0) throw new RangeError(`lock address ${address} is not a multiple of 8`);
     const timeout = options.timeout ?? DEFAULT_LOCK_TIMEOUT_MS;
     if (!(timeout > 0)) throw new RangeError(`lock timeout must be above 0 ms, got ${timeout}`);

@@ -71,8 +71,12 @@ export class Thread {
     record: number,
     nameOf: (token: number) => string = describeToken,
   ): Thread {
-    const masked = generation & GENERATION_MASK;
-    return new Thread(slot, masked, (masked << SLOT_BITS) | slot, words, record, nameOf);
+    return new Thread(slot, generation & GENERATION_MASK, Thread.tokenOf(slot, generation), words, record, nameOf);
+  }
+
+  /** The token of a slot's tenant. */
+  static tokenOf(slot: number, generation: number): number {
+    return ((generation & GENERATION_MASK) << SLOT_BITS) | slot;
   }
 
   /** The calling thread outside a heap: one identity for each memory. */

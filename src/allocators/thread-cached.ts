@@ -1,0 +1,625 @@
+/**
+ * ThreadCached: per-thread caches of blocks by size class before any locked allocator. The fast paths of
+ * alloc and free take no lock, call no atomic operation and make no garbage: 5 to 10 ns a pair.
+ *
+ *      thread A        thread B          one for each class                  one
+ *      ┌────────┐      ┌────────┐  batch  ┌────────────────┐  batch  ┌──────────────────┐
+ *      │ cache  │      │ cache  │◀───────▶│ transfer list  │◀───────▶│ locked allocator │
+ *      └────────┘      └────────┘         └────────────────┘         └──────────────────┘
+ *       private: HAND(slot)                shared: TRANSFER           FREE
+ *
+ *      start                        start + 128
+ *      ├──────────────┬─────────────┼───────────────────────────┬───────────────────────┐
+ *      │ control 64   │ epoch u32   │ 37 transfer lists, 128 apart │ Locked …            │
+ *      └──────────────┴─────────────┴───────────────────────────┴───────────────────────┘
+ *
+ *      cache (private, one Int32Array)     class c starts at c << 8
+ *      ┌ top ┬ limit ┬ unit ┬ word ┬ unit ┬ word ┬ …        top = limit: full, also for class 0
+ *      └─────┴───────┴──────┴──────┴──────┴──────┴─ ─
+ *
+ * A cached block's ownership word says so, and the cache remembers the word: a block that was freed
+ * twice at the same moment by two threads is found when it leaves a cache, dropped and counted.
+ *
+ * Caches are bounded in bytes: a full one gives its older half to the transfer list, a full list gives to
+ * the allocator, where blocks coalesce. Before NULL all that this thread can reach goes back, idle
+ * threads' caches too, and others are asked to flush at their next slow path.
+ *
+ * Lock order: class locks ascending → allocator. Source: the design of TCMalloc's thread caches, S.
+ * Ghemawat and P. Menage.
+ */
+
+import { HeapCorruptionError } from '../errors.ts';
+import { type Address, NULL, UNIT } from '../memory/address.ts';
+import { atomicAdd, atomicLoad } from '../memory/atomics.ts';
+import { DEFAULT_ALIGN } from '../memory/layout.ts';
+import type { Memory } from '../memory/memory.ts';
+import type { Thread } from '../sync/thread.ts';
+import { type Algorithm, checkLayout, checkRegion, layControl, MEASURES, moveOrResize, type RegionOptions, sealControl, statsFrom } from './algorithm.ts';
+import type { Allocator, AllocatorStats, BlockInfo } from './allocator.ts';
+import { ALLOCATIONS, CONTROL_BYTES, checkControl, FAILURES, FIRST, FREES, KIND_THREAD_CACHED, PARAM, USED } from './control.ts';
+import { Locked, type LockedOptions } from './locked.ts';
+import { classedHandWord, HAND, handWord, isHeld, LIVE, ownerOf, stateOf, TRANSFER, withState } from './ownership.ts';
+import { CLASS_BYTES, CLASS_SHIFT, CLASSES, LARGEST_CLASS, SHIFTED_CLASS_OF } from './size-class.ts';
+import { LIST_BYTES, TransferList } from './transfer-list.ts';
+
+const HEADER = CONTROL_BYTES + 64;
+/** Index of the word that goes up when all caches are asked to flush. */
+const EPOCH = CONTROL_BYTES / 4;
+const LISTS = HEADER;
+const LISTS_BYTES = CLASSES * LIST_BYTES;
+
+// What the shared counters mean here; guarded by the allocator's lock.
+const IMPORTED = ALLOCATIONS;
+const EXPORTED = FREES;
+const RACED = USED;
+
+const CACHE_WORDS = 64 << CLASS_SHIFT;
+const MOST_BATCH = 60;
+const LEAST_BATCH = 2;
+const LARGEST_BATCH_BYTES = 65536;
+const LEAST_BATCH_BYTES = 512;
+/** A batch is at most this share of the capacity: small heaps keep small caches. */
+const BATCH_SHARE = 1024;
+/** How many batches a transfer list holds before it gives to the allocator. */
+const LIST_BATCHES = 8;
+
+/** HAND and LIVE differ by this bit alone, so that one flips into the other. */
+const HAND_TO_LIVE = (HAND ^ LIVE) << 29;
+const CLASS_MASK = 0x3f << CLASS_SHIFT;
+
+/** What a thread cache needs to know of other threads, to take back the caches of idle ones. */
+export interface Peers {
+  /** Marks idle threads as drained. Returns the owner bits of those whose blocks are to be taken back. */
+  drainIdle(): number[];
+}
+
+/** What a cached allocator can be told: as `Locked`, which it wraps. */
+export interface ThreadCachedOptions<A extends Algorithm = Algorithm, O extends RegionOptions = RegionOptions> extends LockedOptions<A, O> {
+  /** The other threads, where a heap knows them. */
+  readonly peers?: Peers;
+}
+
+/** Counters of a cached allocator. `free` counts cached blocks too. */
+export interface CachedStats extends AllocatorStats {
+  /** Usable bytes in caches and transfer lists. */
+  cached: number;
+  /** How often this thread's cache had no block and got a batch. */
+  refills: number;
+  /** How often this thread's cache was full and gave a batch. */
+  flushes: number;
+  /** Allocations of this thread that its cache served. */
+  cacheHits: number;
+  /** Blocks that were found to have been freed twice at the same moment, and dropped. */
+  racedFrees: number;
+}
+
+/** Thread-safe, and fast: a cache for each thread before a locked allocator. */
+export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator {
+  readonly memory: Memory;
+  readonly start: Address;
+  /** The locked allocator behind the caches. */
+  readonly inner: Locked<A>;
+  readonly #i32: Int32Array;
+  readonly #f64: Float64Array;
+  readonly #cache = new Int32Array(CACHE_WORDS);
+  /** Allocations that the cache served since they were last published, by class. */
+  readonly #hits = new Float64Array(64);
+  /** Blocks in the cache when the hits were last published, plus those that came, less those that went. */
+  readonly #balance = new Float64Array(64);
+  /** How many blocks the next refill gets: doubles up to a batch. */
+  readonly #appetite = new Uint8Array(64).fill(LEAST_BATCH);
+  readonly #lists: TransferList[] = [];
+  readonly #peers: Peers | undefined;
+  /** HAND(me), of no class and generation. */
+  readonly #hand: number;
+  readonly #batchBytes: number;
+  // The ownership formula, in 4-byte halves of units: see algorithm.ts.
+  readonly #lowest: number;
+  readonly #highest: number;
+  readonly #origin: number;
+  readonly #shift: number;
+  readonly #base: number;
+  #epoch: number;
+  #refills = 0;
+  #flushes = 0;
+  #served = 0;
+
+  /**
+   * Lays out the lists, the lock and the algorithm.
+   *
+   * @throws RangeError when the region is misaligned, outside the memory or too small
+   */
+  static create<A extends Algorithm, O extends RegionOptions>(memory: Memory, options: ThreadCachedOptions<A, O>): ThreadCached<A> {
+    const region = checkRegion(memory, options, HEADER + LISTS_BYTES);
+    const first = region.start + HEADER + LISTS_BYTES;
+    const inner = Locked.create<A, O>(memory, { ...options, start: first, byteLength: region.end - first });
+    const share = Math.floor((region.end - first) / BATCH_SHARE);
+    const batchBytes = Math.min(LARGEST_BATCH_BYTES, Math.max(LEAST_BATCH_BYTES, share));
+    layControl(memory, region, batchBytes, first, region.end);
+    memory.u8.fill(0, region.start + CONTROL_BYTES, first);
+    sealControl(memory, region.start, KIND_THREAD_CACHED);
+    return new ThreadCached(inner, region.start, options.lockTimeout, options.peers);
+  }
+
+  /**
+   * Adopts the allocator that `create` laid out at `start`, with an empty cache for this thread.
+   *
+   * @throws AttachError when there is none
+   */
+  static attach(memory: Memory, start: number, thread?: Thread, lockTimeout?: number, peers?: Peers): ThreadCached {
+    checkControl(memory, start, KIND_THREAD_CACHED);
+    const inner = Locked.attach(memory, memory.u32[(start >>> 2) + FIRST]! * UNIT, thread, lockTimeout);
+    return new ThreadCached(inner, start, lockTimeout, peers);
+  }
+
+  private constructor(inner: Locked<A>, start: number, lockTimeout: number | undefined, peers: Peers | undefined) {
+    const { memory } = inner;
+    const { thread, owner } = inner.inner;
+    this.memory = memory;
+    this.start = start as Address;
+    this.inner = inner;
+    this.#i32 = memory.i32;
+    this.#f64 = memory.f64;
+    this.#peers = peers;
+    this.#hand = handWord(0, owner);
+    this.#batchBytes = memory.u32[(start >>> 2) + PARAM]!;
+    const codec = inner.inner.ownershipCodec();
+    this.#lowest = codec.lowest / UNIT;
+    this.#highest = codec.highest / UNIT;
+    this.#origin = codec.origin >>> 2;
+    this.#shift = codec.shift - 2;
+    this.#base = codec.base;
+    this.#epoch = atomicLoad(this.#i32, (start >>> 2) + EPOCH);
+    const timeout = lockTimeout === undefined ? {} : { timeout: lockTimeout };
+    for (let cls = 0; cls < CLASSES; cls++) {
+      this.#lists.push(new TransferList(memory, (start + LISTS + cls * LIST_BYTES) as Address, { thread, ...timeout }));
+      const base = cls << CLASS_SHIFT;
+      this.#cache[base] = cls === 0 ? 0 : base + 2;
+      // Pools find ownership words by division: their blocks are not cached.
+      this.#cache[base + 1] = cls === 0 || codec.highest === 0 ? this.#cache[base]! : base + 2 + 4 * this.#batch(cls);
+    }
+  }
+
+  // ── Fast paths ──────────────────────────────────────────────────────────────────────────────────
+
+  alloc(size: number, align: number = DEFAULT_ALIGN): Address {
+    if (size <= LARGEST_CLASS && size >>> 0 === size && align === DEFAULT_ALIGN) {
+      const base = SHIFTED_CLASS_OF[(size + 15) >>> 4]!;
+      const cache = this.#cache;
+      const top = cache[base]! - 2;
+      if (top > base) {
+        const unit = cache[top]!;
+        const word = cache[top + 1]!;
+        const index = ((unit * 2 - this.#origin) >>> this.#shift) + this.#base;
+        if (this.#i32[index] === word) {
+          cache[base] = top;
+          this.#hits[base >>> CLASS_SHIFT]! += 1;
+          this.#i32[index] = word ^ HAND_TO_LIVE;
+          return (unit * UNIT) as Address;
+        }
+      }
+    }
+    return this.#allocSlow(size, align);
+  }
+
+  free(address: Address): void {
+    const unit = address >>> 3;
+    if (unit * UNIT === address && unit >= this.#lowest && unit < this.#highest) {
+      const index = ((unit * 2 - this.#origin) >>> this.#shift) + this.#base;
+      const word = this.#i32[index]!;
+      if (isHeld(word)) {
+        const base = word & CLASS_MASK;
+        const cache = this.#cache;
+        const top = cache[base]!;
+        if (top !== cache[base + 1]) {
+          const hand = this.#hand | base | ((word + 1) & 0xff);
+          this.#i32[index] = hand;
+          cache[top] = unit;
+          cache[top + 1] = hand;
+          cache[base] = top + 2;
+          return;
+        }
+      }
+    }
+    this.#freeSlow(address);
+  }
+
+  // ── Slow paths ──────────────────────────────────────────────────────────────────────────────────
+
+  #allocSlow(size: number, align: number): Address {
+    checkLayout(size, align);
+    this.#heedEpoch();
+    const small = size <= LARGEST_CLASS && align <= DEFAULT_ALIGN;
+    const cls = small ? SHIFTED_CLASS_OF[(size + 15) >>> 4]! >>> CLASS_SHIFT : 0;
+    const address = small ? this.#allocClass(cls) : this.#tryInner(size, align);
+    return address === NULL ? this.#lastResort(size, align) : address;
+  }
+
+  #allocClass(cls: number): Address {
+    const base = cls << CLASS_SHIFT;
+    if (this.#cache[base] === this.#cache[base + 1]) return this.#tryInner(CLASS_BYTES[cls]!, DEFAULT_ALIGN);
+    for (;;) {
+      if (this.#cache[base]! === base + 2 && this.#refill(cls) === 0) return NULL;
+      const top = this.#cache[base]! - 2;
+      const index = this.#indexOf(this.#cache[top]!);
+      const word = this.#cache[top + 1]!;
+      this.#cache[base] = top;
+      if (this.#i32[index] === word) {
+        this.#hits[cls]! += 1;
+        this.#i32[index] = word ^ HAND_TO_LIVE;
+        return (this.#cache[top]! * UNIT) as Address;
+      }
+      this.#dropRaced(cls);
+    }
+  }
+
+  #freeSlow(address: Address): void {
+    if (address === NULL) return;
+    const cls = (this.#i32[this.inner.inner.heldIndex(address)]! & CLASS_MASK) >>> CLASS_SHIFT;
+    const base = cls << CLASS_SHIFT;
+    this.#heedEpoch();
+    if (cls === 0 || cls >= CLASSES || this.#cache[base + 1] === base + 2 || !this.#covers(address)) {
+      this.inner.free(address);
+      return;
+    }
+    if (this.#cache[base] === this.#cache[base + 1]) this.#flushBatch(cls);
+    this.free(address);
+  }
+
+  /** Gets a batch from the class's transfer list, else from the allocator. Returns how many blocks came. */
+  #refill(cls: number): number {
+    const list = this.#lists[cls]!;
+    const base = cls << CLASS_SHIFT;
+    const wanted = this.#appetite[cls]!;
+    this.#appetite[cls] = Math.min(this.#batch(cls), wanted * 2);
+    this.#refills++;
+    list.lock.acquire();
+    let got = 0;
+    try {
+      this.#publish(cls);
+      for (; got < wanted && list.count !== 0; got++) {
+        const unit = list.pop();
+        const index = this.#indexOf(unit);
+        const word = this.#i32[index]!;
+        if (stateOf(word) !== TRANSFER || (word & CLASS_MASK) !== base) {
+          throw new HeapCorruptionError(unit * UNIT, 'a block on a transfer list was overwritten');
+        }
+        this.#put(cls, unit, index, classedHandWord(word, this.#hand, base));
+      }
+    } finally {
+      list.lock.release();
+    }
+    return got > 0 ? got : this.#import(cls, wanted);
+  }
+
+  /** Gets `wanted` blocks from the allocator into the cache. Returns how many it had. */
+  #import(cls: number, wanted: number): number {
+    const { inner } = this;
+    const base = cls << CLASS_SHIFT;
+    const size = CLASS_BYTES[cls]!;
+    let got = 0;
+    inner.acquire();
+    try {
+      for (; got < wanted; got++) {
+        const address = inner.inner.allocate(size, DEFAULT_ALIGN);
+        if (address === NULL) break;
+        const unit = address / UNIT;
+        const index = this.#indexOf(unit);
+        this.#put(cls, unit, index, classedHandWord(this.#i32[index]!, this.#hand, base));
+      }
+      this.#f64[this.#double + IMPORTED]! += got;
+    } finally {
+      inner.lock.release();
+    }
+    return got;
+  }
+
+  /** Gives the older half of a full cache to the transfer list, or to the allocator when that is full. */
+  #flushBatch(cls: number): void {
+    const list = this.#lists[cls]!;
+    const base = cls << CLASS_SHIFT;
+    const batch = this.#batch(cls);
+    const end = base + 2 + 2 * batch;
+    this.#flushes++;
+    list.lock.acquire();
+    let kept: boolean;
+    try {
+      this.#publish(cls);
+      kept = list.count < LIST_BATCHES * batch;
+      for (let at = base + 2; kept && at < end; at += 2) {
+        const index = this.#indexOf(this.#cache[at]!);
+        if (this.#i32[index] !== this.#cache[at + 1]) continue;
+        this.#i32[index] = withState(this.#cache[at + 1]!, TRANSFER);
+        list.push(this.#cache[at]!);
+      }
+    } finally {
+      list.lock.release();
+    }
+    if (!kept) this.#export(base + 2, end);
+    this.#cache.copyWithin(base + 2, end, this.#cache[base]!);
+    this.#cache[base]! -= end - (base + 2);
+    this.#balance[cls]! -= batch;
+  }
+
+  /** Frees the cache entries from `from` to `to` in the allocator. The caller takes them out of the cache. */
+  #export(from: number, to: number): void {
+    const { inner } = this;
+    inner.acquire();
+    try {
+      for (let at = from; at < to; at += 2) {
+        // A block that another thread freed at the same moment is theirs: leave it.
+        if (this.#i32[this.#indexOf(this.#cache[at]!)] !== this.#cache[at + 1]) {
+          this.#f64[this.#double + RACED]! += 1;
+          continue;
+        }
+        inner.inner.release((this.#cache[at]! * UNIT) as Address);
+        this.#f64[this.#double + EXPORTED]! += 1;
+      }
+    } finally {
+      inner.lock.release();
+    }
+  }
+
+  /** Gives this thread's cache, and what lies on transfer lists, back to the allocator, where it coalesces. */
+  flush(): void {
+    this.#flushCache();
+    this.#drainLists();
+  }
+
+  #flushCache(): void {
+    for (let cls = 1; cls < CLASSES; cls++) {
+      const base = cls << CLASS_SHIFT;
+      const top = this.#cache[base]!;
+      const list = this.#lists[cls]!;
+      if (top === base + 2 && this.#hits[cls] === 0) continue;
+      list.lock.acquire();
+      this.#publish(cls);
+      list.lock.release();
+      if (top === base + 2) continue;
+      this.#export(base + 2, top);
+      this.#cache[base] = base + 2;
+      this.#balance[cls]! -= (top - base - 2) / 2;
+      this.#appetite[cls] = LEAST_BATCH;
+    }
+  }
+
+  /** Forgets what the cache holds: another thread has taken it back. */
+  discard(): void {
+    for (let cls = 1; cls < CLASSES; cls++) {
+      const base = cls << CLASS_SHIFT;
+      this.#balance[cls]! -= (this.#cache[base]! - base - 2) / 2;
+      this.#cache[base] = base + 2;
+    }
+  }
+
+  /** Gives the blocks of all transfer lists back to the allocator. */
+  #drainLists(): void {
+    const { inner } = this;
+    for (const list of this.#lists) {
+      if (list.count === 0) continue;
+      list.lock.acquire();
+      try {
+        inner.acquire();
+        try {
+          while (list.count !== 0) {
+            const unit = list.pop();
+            this.#i32[this.#indexOf(unit)] = handWord(this.#i32[this.#indexOf(unit)]!, inner.inner.owner);
+            inner.inner.release((unit * UNIT) as Address);
+            this.#f64[this.#double + EXPORTED]! += 1;
+          }
+        } finally {
+          inner.lock.release();
+        }
+      } finally {
+        list.lock.release();
+      }
+    }
+  }
+
+  /** Gives the cached blocks of idle threads back to the allocator. */
+  #drainIdle(): void {
+    const { inner } = this;
+    const core = inner.inner;
+    if (this.#peers === undefined) return;
+    inner.acquire();
+    try {
+      const owners = this.#peers.drainIdle();
+      if (owners.length === 0) return;
+      let next: Address;
+      for (let address = core.firstBlock(); address !== NULL; address = next) {
+        next = core.blockAfter(address);
+        const word = core.ownershipAt(address);
+        if (core.isFree(address) || stateOf(word) !== HAND || !owners.includes(ownerOf(word))) continue;
+        core.release(address);
+        this.#f64[this.#double + EXPORTED]! += 1;
+      }
+    } finally {
+      inner.lock.release();
+    }
+  }
+
+  /** Tries everything before NULL: own cache, transfer lists, idle threads; asks the others to flush. */
+  #lastResort(size: number, align: number): Address {
+    this.flush();
+    this.#drainIdle();
+    this.#epoch = atomicAdd(this.#i32, (this.start >>> 2) + EPOCH, 1) + 1;
+    const address = this.#tryInner(size, align);
+    if (address !== NULL) return address;
+    this.inner.acquire();
+    this.#f64[this.#double + FAILURES]! += 1;
+    this.inner.lock.release();
+    return NULL;
+  }
+
+  #tryInner(size: number, align: number): Address {
+    return this.inner.alloc(size, align);
+  }
+
+  /** Flushes when some thread that ran out of room has asked for it. */
+  #heedEpoch(): void {
+    const epoch = this.#i32[(this.start >>> 2) + EPOCH]!;
+    if (epoch === this.#epoch) return;
+    this.#epoch = epoch;
+    this.#flushCache();
+  }
+
+  #put(cls: number, unit: number, index: number, word: number): void {
+    const base = cls << CLASS_SHIFT;
+    const top = this.#cache[base]!;
+    this.#i32[index] = word;
+    this.#cache[top] = unit;
+    this.#cache[top + 1] = word;
+    this.#cache[base] = top + 2;
+    this.#balance[cls]! += 1;
+  }
+
+  /** Adds what this thread did since the last time to the class's counters. Requires: class lock held. */
+  #publish(cls: number): void {
+    const hits = this.#hits[cls]!;
+    const cached = (this.#cache[cls << CLASS_SHIFT]! - (cls << CLASS_SHIFT) - 2) / 2;
+    // What is cached now = what was, plus what came, less what was allocated, plus what was freed.
+    const frees = cached - this.#balance[cls]! + hits;
+    this.#lists[cls]!.publish(hits, frees);
+    this.#served += hits;
+    this.#hits[cls] = 0;
+    this.#balance[cls] = cached;
+  }
+
+  /** A block was freed by two threads at the same moment: it is in another cache too, so drop it here. */
+  #dropRaced(cls: number): void {
+    this.#balance[cls]! -= 1;
+    this.inner.acquire();
+    this.#f64[this.#double + RACED]! += 1;
+    this.inner.lock.release();
+  }
+
+  #batch(cls: number): number {
+    return Math.max(LEAST_BATCH, Math.min(MOST_BATCH, Math.floor(this.#batchBytes / CLASS_BYTES[cls]!)));
+  }
+
+  #indexOf(unit: number): number {
+    return ((unit * 2 - this.#origin) >>> this.#shift) + this.#base;
+  }
+
+  #covers(address: Address): boolean {
+    return address / UNIT >= this.#lowest && address / UNIT < this.#highest;
+  }
+
+  get #double(): number {
+    return this.start >>> 3;
+  }
+
+  // ── The rest of the contract ────────────────────────────────────────────────────────────────────
+
+  allocZeroed(size: number, align: number = DEFAULT_ALIGN): Address {
+    const address = this.alloc(size, align);
+    if (address !== NULL) this.memory.u8.fill(0, address, address + size);
+    return address;
+  }
+
+  realloc(address: Address, size: number, align?: number): Address {
+    return moveOrResize(this, this.inner.inner, address, size, align);
+  }
+
+  resize(address: Address, size: number): boolean {
+    checkLayout(size, DEFAULT_ALIGN);
+    const base = this.#i32[this.inner.inner.heldIndex(address)]! & CLASS_MASK;
+    // Within its class nothing changes, and no lock is needed.
+    if (base !== 0 && size <= LARGEST_CLASS && SHIFTED_CLASS_OF[(size + 15) >>> 4] === base) return true;
+    return this.inner.resize(address, size);
+  }
+
+  sizeOf(address: Address): number {
+    return this.inner.sizeOf(address);
+  }
+
+  /** Takes more bytes right above the region, where the algorithm can. Returns whether it did. */
+  extend(bytes: number): boolean {
+    return this.inner.extend(bytes);
+  }
+
+  /** See `Locked.tryShare`. */
+  tryShare(address: Address): boolean {
+    return this.inner.tryShare(address);
+  }
+
+  /** Gives the cache back and leaves this thread's blocks as ORPHAN. See `Locked.orphan`. */
+  orphan(owner: number): void {
+    this.#flushCache();
+    this.inner.orphan(owner);
+  }
+
+  /**
+   * Counters over all threads. Exact but for what other threads have done since their last slow path.
+   * Walks all blocks.
+   */
+  stats(): CachedStats {
+    const numbers = new Float64Array(MEASURES);
+    const cached = new Float64Array(2);
+    this.inner.acquire();
+    try {
+      this.inner.inner.measure(numbers);
+      this.#measureCached(cached);
+    } finally {
+      this.inner.lock.release();
+    }
+    const { f64, double } = { f64: this.#f64, double: this.#double };
+    const unpublished = this.#hits.reduce((sum, hits) => sum + hits, 0);
+    const moved = this.#lists.reduce((sum, list) => sum + list.allocations, unpublished);
+    const liveBlocks = numbers[4]! - numbers[5]! - cached[1]!;
+    numbers[0]! += HEADER + LISTS_BYTES + this.inner.overheadBytes;
+    numbers[1]! -= cached[0]!;
+    numbers[2]! += cached[0]!;
+    numbers[4]! += moved - f64[double + IMPORTED]!;
+    numbers[5] = numbers[4]! - liveBlocks;
+    numbers[6] = f64[double + FAILURES]!;
+    return {
+      ...statsFrom(numbers),
+      ...this.inner.lockStats(),
+      cached: cached[0]!,
+      refills: this.#refills,
+      flushes: this.#flushes,
+      cacheHits: this.#served + unpublished,
+      racedFrees: f64[double + RACED]!,
+    };
+  }
+
+  /** Writes the bytes and the number of blocks in caches and lists. Requires: allocator lock held. */
+  #measureCached(out: Float64Array): void {
+    const core = this.inner.inner;
+    for (let address = core.firstBlock(); address !== NULL; address = core.blockAfter(address)) {
+      if (core.isFree(address)) continue;
+      const state = stateOf(core.ownershipAt(address));
+      if (state !== HAND && state !== TRANSFER) continue;
+      out[0]! += core.usableSize(address);
+      out[1]! += 1;
+    }
+  }
+
+  blocks(): IterableIterator<BlockInfo> {
+    return this.inner.blocks();
+  }
+
+  verify(): void {
+    for (let cls = 0; cls < CLASSES; cls++) {
+      const list = this.#lists[cls]!;
+      list.lock.acquire();
+      try {
+        list.verify((unit) => this.#i32[this.#indexOf(unit)]!, cls << CLASS_SHIFT);
+      } finally {
+        list.lock.release();
+      }
+      this.#verifyCache(cls << CLASS_SHIFT);
+    }
+    this.inner.verify();
+  }
+
+  #verifyCache(base: number): void {
+    for (let at = base + 2; at < this.#cache[base]!; at += 2) {
+      const unit = this.#cache[at]!;
+      if (this.#i32[this.#indexOf(unit)] !== this.#cache[at + 1]) {
+        throw new HeapCorruptionError(unit * UNIT, 'the ownership word of a cached block was overwritten');
+      }
+    }
+  }
+}

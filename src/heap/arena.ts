@@ -1,0 +1,131 @@
+/**
+ * Arena: a bump allocator in a block of the heap, all of it given back at once.
+ *
+ *      heap block
+ *      ┌ bump control 64 ┬ blocks … ┬ next ─────────────┐
+ *      └─────────────────┴──────────┴───────────────────┘
+ *
+ * Belongs to the thread that made it: no lock. What is allocated in it dies with it, and with `reset` and
+ * `rewind`. To hand something to another thread, allocate it in the heap.
+ */
+
+import type { Allocator, AllocatorStats, BlockInfo } from '../allocators/allocator.ts';
+import { BumpAllocator, type Mark } from '../allocators/bump.ts';
+import { CONTROL_BYTES } from '../allocators/control.ts';
+import { OutOfMemoryError } from '../errors.ts';
+import { type Address, NULL } from '../memory/address.ts';
+import { checkInteger } from '../memory/layout.ts';
+import type { Memory } from '../memory/memory.ts';
+import type { AnyStructType, Init, View } from '../structs/inference.ts';
+import type { LayoutRegistry } from '../structs/registry.ts';
+import type { StructStore } from '../structs/store.ts';
+import { create } from '../structs/struct.ts';
+import type { Thread } from '../sync/thread.ts';
+import { refusing } from './released.ts';
+
+/** What an arena needs of its heap. */
+export interface ArenaParent extends StructStore {
+  alloc(size: number, align?: number): Address;
+}
+
+/** Temporary blocks of one thread, given back together. */
+export class Arena implements Allocator, StructStore {
+  readonly memory: Memory;
+  readonly layouts: LayoutRegistry;
+  readonly #parent: ArenaParent;
+  #bump: BumpAllocator;
+
+  /**
+   * @param bytes how much can be allocated in it
+   * @throws OutOfMemoryError when the heap has no such block
+   */
+  constructor(parent: ArenaParent, bytes: number, thread: Thread) {
+    checkInteger('bytes', bytes, 0, parent.memory.byteLength);
+    const byteLength = bytes + CONTROL_BYTES + 16;
+    const block = parent.alloc(byteLength);
+    if (block === NULL) throw new OutOfMemoryError(byteLength, 'an arena needs one block');
+    this.memory = parent.memory;
+    this.layouts = parent.layouts;
+    this.#parent = parent;
+    this.#bump = BumpAllocator.create(parent.memory, { start: block, byteLength, thread });
+  }
+
+  /** A struct in the arena. See `Heap.new`. */
+  new<T extends AnyStructType>(Type: T, init?: Init<T>): View<T> {
+    return create(Type, this, init);
+  }
+
+  alloc(size: number, align?: number): Address {
+    return this.#bump.alloc(size, align);
+  }
+
+  allocZeroed(size: number, align?: number): Address {
+    return this.#bump.allocZeroed(size, align);
+  }
+
+  realloc(address: Address, size: number, align?: number): Address {
+    return this.#bump.realloc(address, size, align);
+  }
+
+  resize(address: Address, size: number): boolean {
+    return this.#bump.resize(address, size);
+  }
+
+  free(address: Address): void {
+    this.#bump.free(address);
+  }
+
+  sizeOf(address: Address): number {
+    return this.#bump.sizeOf(address);
+  }
+
+  stats(): AllocatorStats {
+    return this.#bump.stats();
+  }
+
+  blocks(): IterableIterator<BlockInfo> {
+    return this.#bump.blocks();
+  }
+
+  verify(): void {
+    this.#bump.verify();
+  }
+
+  /** An arena's blocks are the arena's: they cannot be shared. Always false. */
+  tryShare(_address: Address): boolean {
+    return false;
+  }
+
+  /** Gives all blocks back; the arena stays. */
+  reset(): void {
+    this.#bump.reset();
+  }
+
+  /** Notes how far the arena has come. */
+  mark(): Mark {
+    return this.#bump.mark();
+  }
+
+  /** Gives back what was allocated since `mark()`. */
+  rewind(mark: Mark): void {
+    this.#bump.rewind(mark);
+  }
+
+  /** Gives the arena's own block back to the heap. The arena is of no use any more; twice does no harm. */
+  release(): void {
+    const bump = this.#bump;
+    if (bump === RELEASED) return;
+    this.#bump = RELEASED;
+    this.#parent.free(bump.start);
+  }
+}
+
+/** Stands in for the allocator of a released arena. */
+const RELEASED = refusing<BumpAllocator>(() => new ReferenceError('the arena was released'));
+
+export interface Arena {
+  [Symbol.dispose](): void;
+}
+
+if (Symbol.dispose !== undefined) Arena.prototype[Symbol.dispose] = Arena.prototype.release;
+

@@ -1,0 +1,569 @@
+/**
+ * Heap: one SharedArrayBuffer that the threads of a program allocate in.
+ *
+ *      0 ┌────────────────┐
+ *        │ superblock     │  what this is, where its parts lie, the root list
+ *        ├────────────────┤
+ *        │ thread slots   │  who is at work, which locks they hold
+ *        ├────────────────┤
+ *        │ layouts        │  the structs that threads have defined
+ *        ├────────────────┤
+ *        │ allocator      │  transfer lists, lock, control block, then blocks end to end
+ *        ├────────────────┤
+ *        │ reserve        │  what `claim` takes from
+ *        └────────────────┘  byteLength
+ *
+ * A Heap object is one thread's handle: all truth lies in the shared bytes. `create` lays them out,
+ * `attach` checks and adopts them and takes a thread slot; a second `attach` in a thread gives the same
+ * handle. Every method may be called from any thread through that thread's own handle.
+ *
+ * Lock order: root lock → allocator lock. User code (handlers, `make`, `scope`) runs under neither.
+ */
+
+import { onExit } from '#platform';
+import type { RegionOptions } from '../allocators/algorithm.ts';
+import type { Allocator, AllocatorStats, BlockInfo } from '../allocators/allocator.ts';
+import { BuddyAllocator } from '../allocators/buddy.ts';
+import { BumpAllocator } from '../allocators/bump.ts';
+import type { AlgorithmClass } from '../allocators/kinds.ts';
+import { kindAt, KIND_THREAD_CACHED } from '../allocators/control.ts';
+import { LinkedListAllocator } from '../allocators/linked-list.ts';
+import { ownerBits } from '../allocators/ownership.ts';
+import { Locked, type LockKind } from '../allocators/locked.ts';
+import { type CachedStats, ThreadCached } from '../allocators/thread-cached.ts';
+import { TlsfAllocator } from '../allocators/tlsf.ts';
+import { AttachError, DetachedError, InvalidFreeError } from '../errors.ts';
+import { type Address, alignUp, KiB, MiB, NULL } from '../memory/address.ts';
+import { checkInteger } from '../memory/layout.ts';
+import { Memory } from '../memory/memory.ts';
+import { releaseView } from '../structs/deleted-view.ts';
+import type { AnyStructType, Init, View } from '../structs/inference.ts';
+import { LayoutRegistry } from '../structs/registry.ts';
+import type { StructStore } from '../structs/store.ts';
+import { create, viewAt } from '../structs/struct.ts';
+import { DEFAULT_LOCK_TIMEOUT_MS } from '../sync/lock.ts';
+import { ParkLock } from '../sync/park-lock.ts';
+import type { Thread } from '../sync/thread.ts';
+import { Arena } from './arena.ts';
+import { attached } from './attached.ts';
+import { drawHeap } from './picture.ts';
+import { refusing } from './released.ts';
+import { type Placed, Roots } from './roots.ts';
+import { SLOT_BYTES, ThreadSlots } from './slots.ts';
+import { heapId, laySuperblock, publishSuperblock, ROOT_LOCK, readSuperblock, type Superblock, SUPERBLOCK_BYTES } from './superblock.ts';
+
+const DEFAULT_THREADS = 128;
+const LARGEST_THREADS = 255;
+const LAYOUT_BYTES = 4 * KiB;
+const LEAST_ALLOCATOR_BYTES = 12 * KiB;
+const SCOPE_BYTES = 64 * KiB;
+const MOST_RETRIES = 64;
+
+const ALGORITHMS = {
+  tlsf: TlsfAllocator,
+  bump: BumpAllocator,
+  'linked-list': LinkedListAllocator,
+  buddy: BuddyAllocator,
+} as const;
+
+/** The algorithms that a heap can be made with. */
+export type HeapAllocator = keyof typeof ALGORITHMS;
+
+/** What `Heap.create` can be told. */
+export interface HeapOptions {
+  /** Bytes to reserve, up to 4 GiB; memory is committed when touched. Default: the buffer's, or 64 MiB. */
+  readonly byteLength?: number;
+  /** Your own buffer; its bytes are overwritten. */
+  readonly buffer?: SharedArrayBuffer;
+  /** The algorithm. Default `'tlsf'`. */
+  readonly allocator?: HeapAllocator;
+  /** Whether each thread keeps a cache of small blocks. Default: true for all but `'bump'`. */
+  readonly cache?: boolean;
+  /** How waiters wait: `'park'` (default) or `'spin'`. */
+  readonly lock?: LockKind;
+  /** How many threads can be attached at once, 1 to 255. Default 128. Each takes 128 bytes. */
+  readonly maxThreads?: number;
+  /** After how many ms a waiter throws `LockTimeoutError`. Default 10,000. */
+  readonly lockTimeout?: number;
+  /** How much of the buffer the allocator has at first; `claim` takes more. Default: all. */
+  readonly initialBytes?: number;
+  /** Buddy: bytes of the smallest block. Default 32. */
+  readonly minBlock?: number;
+  /** Buddy: the number of orders instead. */
+  readonly freeLists?: number;
+}
+
+/** What crosses to another thread, by `workerData` or `postMessage`: plain and cloneable. */
+export interface HeapHandle {
+  readonly kind: 'sabheap';
+  readonly id: string;
+  readonly buffer: SharedArrayBuffer;
+}
+
+/** What was asked for when there was no room. */
+export interface Layout {
+  /** Bytes. */
+  readonly size: number;
+  /** Power of two. */
+  readonly align: number;
+}
+
+/** Frees, claims or gives up: `true` has the request tried again. */
+export type ExhaustedHandler = (layout: Layout) => boolean | undefined | void;
+
+/** A thread that is attached. */
+export interface ThreadInfo {
+  readonly slot: number;
+  readonly threadId: number;
+  readonly generation: number;
+  /** `'idle'`: between two tasks of a pool; its cache may be taken back by others. */
+  readonly state: 'active' | 'idle';
+  /** Live blocks that it owns. */
+  readonly ownedBlocks: number;
+  /** Usable bytes of those. */
+  readonly ownedBytes: number;
+}
+
+/** The shared heap, as this thread sees it. */
+export class Heap implements Allocator, StructStore {
+  readonly memory: Memory;
+  readonly buffer: SharedArrayBuffer;
+  /** 16 hexadecimal digits; the same in every thread. */
+  readonly id: string;
+  /** The structs that threads have defined in this heap. */
+  readonly layouts: LayoutRegistry;
+  /** This thread's slot, 1 to maxThreads: the `owner` of what it allocates. */
+  readonly threadSlot: number;
+  readonly #thread: Thread;
+  readonly #slots: ThreadSlots;
+  readonly #handlers: ExhaustedHandler[] = [];
+  readonly #forgetExit: () => void;
+  #allocator: Locked | ThreadCached;
+  #roots: Roots<Heap>;
+  #handling = false;
+
+  private constructor(memory: Memory, parts: Superblock, slots: ThreadSlots, thread: Thread, allocator: Locked | ThreadCached, layouts: LayoutRegistry) {
+    this.memory = memory;
+    this.buffer = memory.buffer;
+    this.id = parts.id;
+    this.threadSlot = thread.slot;
+    this.layouts = layouts;
+    layouts.home = this;
+    this.#thread = thread;
+    this.#slots = slots;
+    this.#allocator = allocator;
+    const lock = new ParkLock(memory, ROOT_LOCK, { thread, timeout: parts.lockTimeout });
+    this.#roots = new Roots<Heap>(this, lock, thread, parts.lockTimeout);
+    this.#forgetExit = onExit(() => this.#leave());
+    attached().heaps.set(this.id, this);
+  }
+
+  // ── Make, attach, detach ────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Makes a heap and attaches this thread to it.
+   *
+   * @throws RangeError, TypeError when an option is out of range
+   */
+  static create(options: HeapOptions = {}): Heap {
+    const memory = memoryFor(options);
+    const maxThreads = options.maxThreads ?? DEFAULT_THREADS;
+    const lockTimeout = options.lockTimeout ?? DEFAULT_LOCK_TIMEOUT_MS;
+    checkInteger('maxThreads', maxThreads, 1, LARGEST_THREADS);
+    if (!(lockTimeout > 0)) throw new RangeError(`lockTimeout must be above 0 ms, got ${String(lockTimeout)}`);
+    const kind = options.allocator ?? 'tlsf';
+    const Algorithm = algorithmOf(kind);
+    const Wrapper = (options.cache ?? kind !== 'bump') ? ThreadCached : Locked;
+    const slotsStart = SUPERBLOCK_BYTES;
+    const layoutsStart = slotsStart + maxThreads * SLOT_BYTES;
+    const allocatorStart = layoutsStart + LAYOUT_BYTES;
+    const claimed = claimedBytes(options, memory, allocatorStart);
+
+    const parts = { maxThreads, lockTimeout, slots: slotsStart, layouts: layoutsStart, allocator: allocatorStart };
+    laySuperblock(memory, parts);
+    memory.u8.fill(0, slotsStart, layoutsStart);
+    const layouts = LayoutRegistry.create(memory, layoutsStart, LAYOUT_BYTES);
+    const slots = new ThreadSlots(memory, slotsStart, maxThreads);
+    const thread = slots.take();
+    const allocator = Wrapper.create(memory, {
+      start: allocatorStart,
+      byteLength: claimed - allocatorStart,
+      allocator: Algorithm,
+      options: algorithmOptions(options, memory.byteLength - allocatorStart),
+      lock: options.lock ?? 'park',
+      lockTimeout,
+      thread,
+      peers: slots,
+    });
+    publishSuperblock(memory);
+    return new Heap(memory, { ...parts, id: heapId(memory) }, slots, thread, allocator, layouts);
+  }
+
+  /**
+   * Attaches this thread to a heap that another one made. Attaching twice gives the same handle.
+   *
+   * @param handle another thread's `heap.handle`, or the heap's buffer
+   * @throws AttachError when it holds no heap, one of another version, or one that is cut short
+   * @throws TooManyThreadsError when all thread slots are taken
+   */
+  static attach(handle: HeapHandle | SharedArrayBuffer): Heap {
+    const memory = Memory.attach(bufferOf(handle));
+    const parts = readSuperblock(memory);
+    const known = attached().heaps.get(parts.id);
+    if (known !== undefined) {
+      if (known.#sharesMemoryWith(memory, parts)) return known;
+      throw new AttachError(`this thread is attached to another heap with the id ${parts.id}: one is a copy of the other`);
+    }
+    const layouts = LayoutRegistry.attach(memory, parts.layouts);
+    const slots = new ThreadSlots(memory, parts.slots, parts.maxThreads);
+    const thread = slots.take();
+    try {
+      const cached = kindAt(memory, parts.allocator) === KIND_THREAD_CACHED;
+      const Wrapper = cached ? ThreadCached : Locked;
+      const allocator = Wrapper.attach(memory, parts.allocator, thread, parts.lockTimeout, slots);
+      return new Heap(memory, parts, slots, thread, allocator, layouts);
+    } catch (error) {
+      slots.giveBack(thread);
+      throw error;
+    }
+  }
+
+  /** What to send to another thread, for its `Heap.attach`. */
+  get handle(): HeapHandle {
+    return { kind: 'sabheap', id: this.id, buffer: this.buffer };
+  }
+
+  /**
+   * Ends this thread's part in the heap: its blocks stay, as nobody's (ORPHAN), its slot is free for
+   * another. Every later use of this handle throws `DetachedError`; detaching twice does nothing. A
+   * thread that ends by itself detaches by itself.
+   */
+  detach(): void {
+    this.#forgetExit();
+    this.#leave();
+  }
+
+  #leave(): void {
+    const table = attached();
+    if (table.heaps.get(this.id) !== this) return;
+    table.heaps.delete(this.id);
+    if (table.fallback === this) table.fallback = undefined;
+    const allocator = this.#allocator;
+    this.#allocator = DETACHED;
+    this.#roots = DETACHED_ROOTS;
+    // With a lock in its hands the thread leaves its slot as it is: the record leads others to the lock.
+    if (this.#slots.holdsLocks(this.#thread)) return;
+    allocator.orphan(ownerBits(this.#thread.slot, this.#thread.generation));
+    this.#slots.giveBack(this.#thread);
+  }
+
+  /** Makes this heap the one that `Heap.default()` gives in this thread. */
+  static setDefault(heap: Heap): void {
+    if (!(heap instanceof Heap)) throw new TypeError('setDefault wants a Heap');
+    attached().fallback = heap;
+  }
+
+  /**
+   * This thread's default heap.
+   *
+   * @throws ReferenceError when none was set
+   */
+  static default(): Heap {
+    const heap = attached().fallback;
+    if (heap === undefined) throw new ReferenceError('this thread has no default heap: call Heap.setDefault(heap) first');
+    return heap;
+  }
+
+  /** Names for addresses: how threads meet. */
+  get roots(): Roots<Heap> {
+    return this.#roots;
+  }
+
+  // ── Allocator ───────────────────────────────────────────────────────────────────────────────────
+
+  alloc(size: number, align?: number): Address {
+    const address = this.#allocator.alloc(size, align);
+    return address === NULL ? this.#exhausted(size, align) : address;
+  }
+
+  allocZeroed(size: number, align?: number): Address {
+    const address = this.alloc(size, align);
+    if (address !== NULL) this.memory.u8.fill(0, address, address + size);
+    return address;
+  }
+
+  realloc(address: Address, size: number, align?: number): Address {
+    const moved = this.#allocator.realloc(address, size, align);
+    if (moved !== NULL || this.#handlers.length === 0) return moved;
+    return this.#retry({ size, align: align ?? 8 }, () => this.#allocator.realloc(address, size, align));
+  }
+
+  resize(address: Address, size: number): boolean {
+    return this.#allocator.resize(address, size);
+  }
+
+  free(address: Address): void {
+    this.#allocator.free(address);
+  }
+
+  sizeOf(address: Address): number {
+    return this.#allocator.sizeOf(address);
+  }
+
+  /** The allocator's counters. `capacity` is what it has claimed of the buffer. */
+  stats(): AllocatorStats & Partial<CachedStats> {
+    return this.#allocator.stats();
+  }
+
+  blocks(): IterableIterator<BlockInfo> {
+    return this.#allocator.blocks();
+  }
+
+  verify(): void {
+    this.#allocator.verify();
+  }
+
+  // ── Room ────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Has `handler` called in this thread before a request is answered with `NULL`. It may free blocks,
+   * `claim` more of the buffer, or give up; `true` has the request tried again (64 times at most).
+   * Requests that the handler itself makes do not call it again.
+   *
+   * @returns a function that removes the handler
+   */
+  onExhausted(handler: ExhaustedHandler): () => void {
+    if (typeof handler !== 'function') throw new TypeError('onExhausted wants a function');
+    this.#handlers.push(handler);
+    return () => {
+      const index = this.#handlers.indexOf(handler);
+      if (index >= 0) this.#handlers.splice(index, 1);
+    };
+  }
+
+  #exhausted(size: number, align = 8): Address {
+    if (this.#handlers.length === 0 || this.#handling) return NULL;
+    return this.#retry({ size, align }, () => this.#allocator.alloc(size, align));
+  }
+
+  #retry(layout: Layout, again: () => Address): Address {
+    if (this.#handling) return NULL;
+    this.#handling = true;
+    try {
+      for (let tries = 0; tries < MOST_RETRIES; tries++) {
+        // A copy: a handler may remove itself.
+        if (![...this.#handlers].some((handler) => handler(layout) === true)) return NULL;
+        const address = again();
+        if (address !== NULL) return address;
+      }
+      return NULL;
+    } finally {
+      this.#handling = false;
+    }
+  }
+
+  /**
+   * Takes more of the reserved buffer for the allocator.
+   *
+   * @param bytes rounded down to a multiple of 8 (buddy: of the smallest block)
+   * @returns false, with nothing changed, when not so much is left
+   */
+  claim(bytes: number): boolean {
+    return this.#allocator.extend(bytes);
+  }
+
+  /**
+   * An arena of its own for temporary blocks: `using arena = heap.arena(64 * KiB)`, or `release()` it.
+   *
+   * @throws OutOfMemoryError when there is no block of that size
+   */
+  arena(bytes: number): Arena {
+    return new Arena(this, bytes, this.#thread);
+  }
+
+  /**
+   * Runs `fn` with an arena that is released when it returns or throws.
+   *
+   * @param fn synchronous: a promise would outlive the arena
+   * @param bytes how much can be allocated in it. Default 64 KiB
+   * @throws TypeError when `fn` returns a promise
+   */
+  scope<R>(fn: (arena: Arena) => R, bytes: number = SCOPE_BYTES): R {
+    const arena = this.arena(bytes);
+    try {
+      const result = fn(arena);
+      if (typeof (result as { then?: unknown } | null | undefined)?.then === 'function') {
+        throw new TypeError('scope(fn) wants a synchronous function: for async code use `using arena = heap.arena(bytes)`');
+      }
+      return result;
+    } finally {
+      arena.release();
+    }
+  }
+
+  // ── Structs ─────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Allocates a struct: `heap.new(Point, { x: 1 })`. Fields that `init` does not name are zero.
+   *
+   * @throws OutOfMemoryError when there is no room
+   * @throws TypeError when `init` names a field that the struct does not have
+   */
+  new<T extends AnyStructType>(Type: T, init?: Init<T>): View<T> {
+    return create(Type, this, init);
+  }
+
+  /** A view of the struct at `address`: `heap.at(Point, address)`. */
+  at<T extends AnyStructType>(Type: T, address: Address): View<T> {
+    return viewAt(Type, this, address);
+  }
+
+  /**
+   * Frees the block that a view shows. The view shows nothing any more: its address is `NULL`.
+   *
+   * @throws InvalidFreeError when the view's struct is no block of its own, or freed already
+   */
+  delete(view: Placed): void {
+    if (typeof view !== 'object' || view === null) throw new TypeError('delete wants a view');
+    if (view.address === NULL) throw new InvalidFreeError(NULL, 'the view was deleted already');
+    this.#allocator.free(view.address);
+    releaseView(view);
+  }
+
+  // ── Threads ─────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Marks a block as belonging to no thread (SHARED): say it when an address goes to other threads by a
+   * way that the heap does not see. Roots and `ref` fields say it themselves.
+   *
+   * @throws InvalidFreeError when `address` is no live block
+   */
+  share(address: Address): void {
+    this.#allocator.sizeOf(address);
+    this.#allocator.tryShare(address);
+  }
+
+  /** As {@link share}, answering false instead of throwing. */
+  tryShare(address: Address): boolean {
+    return this.#allocator.tryShare(address);
+  }
+
+  /**
+   * Gives back what this thread keeps for its next allocations, and what lies between threads, so that
+   * it coalesces. Without thread caches there is nothing to give back.
+   */
+  flush(): void {
+    if (this.#allocator instanceof ThreadCached) this.#allocator.flush();
+  }
+
+  /**
+   * Tells that this thread will do nothing for a while (a pool's worker between two tasks, whose event
+   * loop may be frozen): a thread that runs out of room may take its cache back. Between `rest` and
+   * `resume` this thread must not use the heap.
+   */
+  rest(): void {
+    this.#slots.rest(this.#thread);
+  }
+
+  /** This thread goes on after `rest()`. Without a `rest()` before it does nothing. */
+  resume(): void {
+    if (this.#slots.resume(this.#thread)) return;
+    const allocator = this.#allocator;
+    if (allocator instanceof ThreadCached) {
+      // Whoever drains holds the allocator's lock until it is done.
+      allocator.inner.acquire();
+      allocator.inner.lock.release();
+      allocator.discard();
+    }
+    this.#slots.resumeDrained(this.#thread);
+  }
+
+  /** The attached threads, with what each owns. Walks all blocks. */
+  threads(): ThreadInfo[] {
+    const blocks = new Map<number, { count: number; bytes: number }>();
+    for (const { state, owner, size } of this.blocks()) {
+      if (state !== 'live' && state !== 'flight') continue;
+      const sum = blocks.get(owner) ?? { count: 0, bytes: 0 };
+      blocks.set(owner, { count: sum.count + 1, bytes: sum.bytes + size });
+    }
+    return this.#slots.taken().map((slot) => {
+      const owned = blocks.get(slot.slot);
+      return { slot: slot.slot, threadId: slot.threadId, generation: slot.generation, state: slot.idle ? 'idle' : 'active', ownedBlocks: owned?.count ?? 0, ownedBytes: owned?.bytes ?? 0 };
+    });
+  }
+
+  // ── For people and tools ────────────────────────────────────────────────────────────────────────
+
+  /** A picture of the heap in text: its blocks, counters, threads and roots. */
+  describe(): string {
+    return drawHeap(this);
+  }
+
+  /** What `JSON.stringify` shows: id, size and counters. */
+  toJSON(): object {
+    return { id: this.id, byteLength: this.memory.byteLength, threads: this.#slots.taken().length, ...this.stats() };
+  }
+
+  /** Whether two views lie over the same memory: what one writes, the other reads. */
+  #sharesMemoryWith(memory: Memory, parts: Superblock): boolean {
+    const theirs = new ThreadSlots(memory, parts.slots, parts.maxThreads);
+    const nonce = Math.random() * 2 ** 31;
+    this.#slots.probe(this.#thread, nonce);
+    return theirs.probed(this.#thread) === Math.trunc(nonce);
+  }
+}
+
+const DETACHED = refusing<Locked | ThreadCached>(() => new DetachedError());
+const DETACHED_ROOTS = refusing<Roots<Heap>>(() => new DetachedError());
+
+export interface Heap {
+  /** Detaches: `using heap = Heap.attach(handle)`. */
+  [Symbol.dispose](): void;
+}
+
+if (Symbol.dispose !== undefined) Heap.prototype[Symbol.dispose] = Heap.prototype.detach;
+
+function memoryFor(options: HeapOptions): Memory {
+  const { buffer, byteLength } = options;
+  if (buffer === undefined) return Memory.create(byteLength ?? 64 * MiB);
+  const memory = Memory.attach(buffer);
+  if (byteLength !== undefined && byteLength !== buffer.byteLength) {
+    throw new RangeError(`byteLength is ${byteLength}, but the buffer has ${buffer.byteLength} bytes`);
+  }
+  return memory;
+}
+
+function algorithmOf(name: HeapAllocator): AlgorithmClass {
+  const Algorithm = Object.hasOwn(ALGORITHMS, name) ? ALGORITHMS[name] : undefined;
+  if (Algorithm !== undefined) return Algorithm as AlgorithmClass;
+  throw new RangeError(`allocator must be one of ${Object.keys(ALGORITHMS).join(', ')}, got ${String(name)}`);
+}
+
+function claimedBytes(options: HeapOptions, memory: Memory, allocatorStart: number): number {
+  const least = allocatorStart + LEAST_ALLOCATOR_BYTES;
+  if (memory.byteLength < least) {
+    throw new RangeError(`a heap of ${memory.byteLength} bytes is too small: with these options it needs at least ${least}`);
+  }
+  if (options.initialBytes === undefined) return memory.byteLength;
+  checkInteger('initialBytes', options.initialBytes, least, memory.byteLength);
+  return alignUp(options.initialBytes, 8);
+}
+
+function algorithmOptions(options: HeapOptions, reserve: number): Omit<RegionOptions, keyof RegionOptions> {
+  const { allocator, minBlock, freeLists, initialBytes } = options;
+  if (allocator !== 'buddy') {
+    if (minBlock !== undefined || freeLists !== undefined) throw new TypeError('minBlock and freeLists are options of the buddy allocator');
+    return {};
+  }
+  return {
+    ...(minBlock === undefined ? {} : { minBlock }),
+    ...(freeLists === undefined ? {} : { freeLists }),
+    ...(initialBytes === undefined ? {} : { reserveBytes: reserve }),
+  };
+}
+
+function bufferOf(handle: HeapHandle | SharedArrayBuffer): SharedArrayBuffer {
+  if (typeof handle !== 'object' || handle === null) throw new TypeError("attach wants another thread's heap.handle, or its buffer");
+  return 'buffer' in handle ? handle.buffer : handle;
+}
+

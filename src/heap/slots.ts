@@ -1,0 +1,159 @@
+/**
+ * Thread slots: who is at work in the heap. One slot for each attached thread, 128 bytes apart, so that
+ * threads do not share cache lines.
+ *
+ *       0              4            8       12        16     20     24                         36
+ *      ┌──────────────┬────────────┬───────┬─────────┬──────┬──────┬──────────────────────────┬──────┬ ─ ─
+ *      │ threadId + 1 │ generation │ probe │ pending │ held │ rest │ publish: block, link, op │      │
+ *      │ i32          │ u32        │ i32   │ record of locks│ i32  │ (for recovery)           │      │
+ *      └──────────────┴────────────┴───────┴─────────┴──────┴──────┴──────────────────────────┴──────┴ ─ ─
+ *      ▲ slots + (slot - 1) · 128                                                          128 bytes
+ *
+ *      threadId + 1   0: nobody has the slot; taken by one compare-and-swap
+ *      generation     goes up at each taking, so that words of the last tenant are told from this one's
+ *      probe          scratch word: tells whether two buffers are the same memory
+ *      pending, held  see sync/thread.ts
+ *      rest           0 at work, 1 idle: others may take its cache back, 2 drained: they have
+ *
+ * Slots are numbered from 1; 0 stands for nobody in block headers.
+ */
+
+import { threadId } from '#platform';
+import { ownerBits } from '../allocators/ownership.ts';
+import { TooManyThreadsError } from '../errors.ts';
+import { atomicLoad, atomicStore, compareExchange } from '../memory/atomics.ts';
+import type { Memory } from '../memory/memory.ts';
+import { describeToken, generationOfToken, slotOfToken, Thread } from '../sync/thread.ts';
+
+/** Bytes from slot to slot. */
+export const SLOT_BYTES = 128;
+
+// Indexes of 32-bit words from the slot's start.
+const GENERATION = 1;
+const PROBE = 2;
+const RECORD = 3;
+const REST = 5;
+
+const AT_WORK = 0;
+const IDLE = 1;
+const DRAINED = 2;
+
+/** What a slot says. */
+export interface SlotInfo {
+  /** 1 to maxThreads. */
+  readonly slot: number;
+  /** The runtime's thread id. */
+  readonly threadId: number;
+  /** How often the slot has been taken. */
+  readonly generation: number;
+  /** Whether it is idle, so that others may take its cache back. */
+  readonly idle: boolean;
+}
+
+/** The table of thread slots. Thread-safe: a slot is taken and given back by single stores. */
+export class ThreadSlots {
+  readonly maxThreads: number;
+  readonly #i32: Int32Array;
+  readonly #base: number;
+
+  /** @param start first byte of the slots */
+  constructor(memory: Memory, start: number, maxThreads: number) {
+    this.maxThreads = maxThreads;
+    this.#i32 = memory.i32;
+    this.#base = start >>> 2;
+  }
+
+  /**
+   * Takes a free slot for the calling thread.
+   *
+   * @throws TooManyThreadsError when there is none
+   */
+  take(): Thread {
+    const i32 = this.#i32;
+    for (let slot = 1; slot <= this.maxThreads; slot++) {
+      const word = this.#wordOf(slot);
+      if (atomicLoad(i32, word) !== 0 || compareExchange(i32, word, 0, threadId() + 1) !== 0) continue;
+      const generation = i32[word + GENERATION]! + 1;
+      i32[word + RECORD] = 0;
+      i32[word + RECORD + 1] = 0;
+      i32[word + REST] = AT_WORK;
+      atomicStore(i32, word + GENERATION, generation);
+      return Thread.inSlot(slot, generation, i32, word + RECORD, (token) => this.#nameOf(token));
+    }
+    throw new TooManyThreadsError(this.maxThreads);
+  }
+
+  /** Gives the calling thread's slot back. It must hold no lock. */
+  giveBack(thread: Thread): void {
+    atomicStore(this.#i32, this.#wordOf(thread.slot), 0);
+  }
+
+  /** Whether the thread has a lock, or is about to take or give back one. */
+  holdsLocks(thread: Thread): boolean {
+    return this.#i32[thread.pending] !== 0 || this.#i32[thread.held] !== 0;
+  }
+
+  /** The calling thread goes idle: others may take its cache back. */
+  rest(thread: Thread): void {
+    atomicStore(this.#i32, this.#wordOf(thread.slot) + REST, IDLE);
+  }
+
+  /** The calling thread goes back to work. Returns false when others have taken its cache, or are about it. */
+  resume(thread: Thread): boolean {
+    const rest = this.#wordOf(thread.slot) + REST;
+    return compareExchange(this.#i32, rest, IDLE, AT_WORK) !== DRAINED;
+  }
+
+  /** The calling thread is at work again after it was drained. */
+  resumeDrained(thread: Thread): void {
+    atomicStore(this.#i32, this.#wordOf(thread.slot) + REST, AT_WORK);
+  }
+
+  /** Marks idle threads as drained. Returns the owner bits of each. Requires: allocator lock held. */
+  drainIdle(): number[] {
+    const owners: number[] = [];
+    for (let slot = 1; slot <= this.maxThreads; slot++) {
+      const word = this.#wordOf(slot);
+      if (compareExchange(this.#i32, word + REST, IDLE, DRAINED) === IDLE) {
+        owners.push(ownerBits(slot, this.#i32[word + GENERATION]!));
+      }
+    }
+    return owners;
+  }
+
+  /** All slots that are taken. */
+  taken(): SlotInfo[] {
+    const found: SlotInfo[] = [];
+    for (let slot = 1; slot <= this.maxThreads; slot++) {
+      const word = this.#wordOf(slot);
+      const threadIdPlus1 = atomicLoad(this.#i32, word);
+      if (threadIdPlus1 === 0) continue;
+      found.push({ slot, threadId: threadIdPlus1 - 1, generation: this.#i32[word + GENERATION]!, idle: this.#i32[word + REST] !== AT_WORK });
+    }
+    return found;
+  }
+
+  /** Writes a scratch word of the thread's own slot. */
+  probe(thread: Thread, value: number): void {
+    atomicStore(this.#i32, this.#wordOf(thread.slot) + PROBE, value);
+  }
+
+  /** Reads what {@link probe} wrote. */
+  probed(thread: Thread): number {
+    return atomicLoad(this.#i32, this.#wordOf(thread.slot) + PROBE);
+  }
+
+  #nameOf(token: number): string {
+    const slot = slotOfToken(token);
+    if (slot === 0 || slot > this.maxThreads) return describeToken(token);
+    const word = this.#wordOf(slot);
+    const threadIdPlus1 = atomicLoad(this.#i32, word);
+    const current = Thread.tokenOf(slot, this.#i32[word + GENERATION]!) === token;
+    if (!current || threadIdPlus1 === 0) return `a thread that is gone (slot ${slot}, generation ${generationOfToken(token)})`;
+    return `thread ${threadIdPlus1 - 1} (slot ${slot})`;
+  }
+
+  #wordOf(slot: number): number {
+    return this.#base + (slot - 1) * (SLOT_BYTES / 4);
+  }
+}

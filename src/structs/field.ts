@@ -1,0 +1,83 @@
+/**
+ * Field: what stands in a schema, and what it becomes in one heap.
+ *
+ *     schema      { x: f64,                next: ref(Node) }        Field: size, alignment, description
+ *                      │ bind(store)            │
+ *     heap        BoundField               BoundField               read(address), write(address, value)
+ *                      │ at offset 0            │ at offset 8
+ *     view        accessor x               accessor next            read(place.address + offset)
+ *
+ * `read` and `write` are closures over the heap's own typed arrays, which the engine sees as constants
+ * once they are inlined. Each kind of element has its own function literals (see `scalars.ts`), because
+ * closures of one literal share their type feedback: a literal for all kinds would be megamorphic.
+ */
+
+import type { Place } from './place.ts';
+import type { StructStore } from './store.ts';
+
+/** Types only: what reading a field gives. No property of this name exists. */
+export declare const value: unique symbol;
+/** Types only: what a field can be set to. No property of this name exists. */
+export declare const init: unique symbol;
+
+/** A field's kind, size and alignment, apart from any heap. The fields of a schema are these. */
+export abstract class Field {
+  /** The word that it is made with: `'f64'`, `'array'`, `'ref'`, … */
+  abstract readonly kind: string;
+  /** Bytes, as C's `sizeof`. May resolve a struct's layout. */
+  abstract readonly size: number;
+  /** Bytes, as C's `_Alignof`. May resolve a struct's layout. */
+  abstract readonly align: number;
+  /** What has to be dropped together with the struct; undefined for a field that owns nothing. */
+  readonly owned?: string;
+
+  /** All that the layout hash has to tell apart: `'array(f64,3)'`, `'ref("Node")'`. */
+  abstract describe(): string;
+
+  /**
+   * The field's reader and writer for the bytes of one heap.
+   *
+   * @param path the field's name in messages: `'Line.points'`
+   */
+  abstract bind(store: StructStore, path: string): BoundField;
+}
+
+/** A field in the bytes of one heap. Addresses are not checked here: whoever makes a view has done so. */
+export interface BoundField {
+  /** The value at `address`; a view or an array of its own for what is larger than a number. */
+  read(address: number): unknown;
+  /** Copies `value` to `address`. */
+  write(address: number, value: unknown): void;
+  /** The value in terms of JSON: bigints as strings, refs as addresses. */
+  json(address: number): unknown;
+  /** The value for an inspector, where that is not what `read` gives. */
+  show?(address: number): unknown;
+  /** Makes the object that follows a view for good. A field with cells cannot be assigned to. */
+  cell?(place: Place, offset: number): object;
+}
+
+/**
+ * Throws unless `field` is one.
+ *
+ * @param wanted the start of the message: `'array takes a field'`
+ * @throws TypeError that says how to write a field, and how one of a later struct
+ */
+export function checkField(field: unknown, wanted: string): asserts field is Field {
+  if (field instanceof Field) return;
+  const later =
+    field === undefined
+      ? ' (a struct that is defined later, or the struct itself, goes in a getter: get next() { return ref(Node); })'
+      : '';
+  throw new TypeError(`${wanted}, such as f64, ref(Node) or another struct; got ${show(field)}${later}`);
+}
+
+/** A value as messages name it; long strings and objects in short. */
+export function show(given: unknown): string {
+  if (typeof given === 'string') return JSON.stringify(given.length > 40 ? `${given.slice(0, 40)}…` : given);
+  if (typeof given === 'bigint') return `${given}n`;
+  if (typeof given === 'function') return `function ${given.name}`.trimEnd();
+  if (typeof given !== 'object' || given === null) return String(given);
+  if (Array.isArray(given)) return `an array of ${given.length}`;
+  const name: unknown = given.constructor?.name;
+  return typeof name === 'string' && name !== 'Object' && name !== '' ? `an object of ${name}` : 'an object';
+}

@@ -1,0 +1,28 @@
+/**
+ * What the structs layer sees of a heap: its memory, three of its calls and its layout registry.
+ *
+ *     heap   implements  StructStore
+ *     arena  implements  StructStore      with the memory and the registry of its heap
+ *
+ * Stores that share a registry share one memory and one registry home (see `LayoutRegistry.home`).
+ */
+
+import type { Address } from '../memory/address.ts';
+import type { Memory } from '../memory/memory.ts';
+import type { LayoutRegistry } from './registry.ts';
+
+/** Where structs live. */
+export interface StructStore {
+  readonly memory: Memory;
+  /** This thread's handle of the registry in the shared bytes. A plain property: hot paths read it. */
+  readonly layouts: LayoutRegistry;
+  /** A zeroed block of `size` bytes, or NULL when exhausted. */
+  allocZeroed(size: number, align?: number): Address;
+  /** Gives a block back. */
+  free(address: Address): void;
+  /**
+   * Marks a block as shared, because its address is about to lie in shared bytes. False when the
+   * address is no block's start (an element of an array, say): then nothing is marked.
+   */
+  tryShare(address: Address): boolean;
+}

@@ -1,0 +1,348 @@
+/**
+ * Arrays of structs: one block, `length` structs, in rows or in columns.
+ *
+ *     rows (default)   │ x y id │ x y id │ x y id │          as C's `Point points[3]`
+ *     columns          │ x x x ·│ y y y ·│ id id id ·│       every column starts at a multiple of 8
+ *     ▲ address
+ *
+ * `at(i)` makes a view; `at(i, into)` moves one and makes no garbage. To do that for many struct types
+ * without megamorphic accesses, an array keeps the places of the last two views that it moved and
+ * touches those, never the views (two, so that `at(i, a)` and `at(j, b)` can take turns).
+ *
+ * An array is a thread's handle of the block: `handle` goes to another thread, `arrayAt` reopens it
+ * there. Freeing it in one thread leaves the others' handles dangling, as with any block.
+ */
+
+import { AttachError, hex, OutOfMemoryError } from '../errors.ts';
+import { ADDRESS_LIMIT, type Address, alignUp, NULL, UNIT } from '../memory/address.ts';
+import { checkInteger } from '../memory/layout.ts';
+import { typedArrayOf } from './array-field.ts';
+import { type Binding, openBinding } from './binding.ts';
+import { type ColumnClass, type ColumnPlace, type ColumnView, columnClassOf } from './column-view.ts';
+import { show } from './field.ts';
+import { FixedArray, outOfRange } from './fixed-array.ts';
+import type { AnyStructType, ElementArray, FieldInit, FieldValue, schema, View } from './inference.ts';
+import { GUARD, INSPECT, type Inspector, type Place } from './place.ts';
+import type { StructStore } from './store.ts';
+import { type RowClass, type RowView, refusedAddress, StructView } from './view.ts';
+
+/** Structs one after another, or each field in an array of its own. */
+export type ArrayLayout = 'rows' | 'columns';
+
+/** What another thread needs to reopen an array: a plain object, cloned in less than 100 bytes. */
+export interface StructArrayHandle {
+  readonly address: Address;
+  readonly length: number;
+  /** The layout hash of the struct. */
+  readonly hash: number;
+  readonly layout: ArrayLayout;
+}
+
+/** All values of one field. In columns a typed array for numbers and bigints. */
+export type Column<F, L extends ArrayLayout> = L extends 'columns'
+  ? ElementArray<F>
+  : FixedArray<FieldValue<F>, FieldInit<F>>;
+
+/** An array of structs. */
+export interface StructArray<T extends AnyStructType, L extends ArrayLayout = 'rows'> {
+  readonly type: T;
+  readonly layout: L;
+  /** How many structs there are; 0 once freed. */
+  readonly length: number;
+  /** Where the array starts; NULL once freed. */
+  readonly address: Address;
+  /** Bytes in all. */
+  readonly byteLength: number;
+  /** For `Type.arrayAt` in another thread. Marks the block as shared. TypeError once freed. */
+  readonly handle: StructArrayHandle;
+  /**
+   * A view of the struct at `index`, 0 to length - 1: `into` if given, moved there; else a new one.
+   *
+   * @throws RangeError for any other index
+   * @throws TypeError when `into` is no view of this type, heap and layout
+   */
+  at(index: number, into?: View<T>): View<T>;
+  /**
+   * All values of one field. In rows, and for what is no number or bigint, an object with `at(i)`,
+   * `set(i, value)` and `length`; in columns a typed array over the shared bytes.
+   *
+   * @throws TypeError for an unknown field, or once freed
+   */
+  column<K extends keyof T[typeof schema] & string>(name: K): Column<T[typeof schema][K], L>;
+  /** Makes a view of its own for each struct. */
+  [Symbol.iterator](): IterableIterator<View<T>>;
+  toJSON(): Record<string, unknown>[];
+  /** Gives the block back. Twice does no harm. */
+  free(): void;
+  [Symbol.dispose](): void;
+}
+
+abstract class ArrayOfStructs {
+  /** Comes first, so that posting the array throws at once. */
+  readonly $guard: symbol = GUARD;
+  readonly type: AnyStructType;
+  readonly byteLength: number;
+  address: number;
+  length: number;
+  protected readonly binding: Binding;
+  protected readonly store: StructStore;
+  abstract readonly layout: ArrayLayout;
+
+  constructor(binding: Binding, store: StructStore, address: number, length: number, byteLength: number) {
+    this.type = binding.type;
+    this.binding = binding;
+    this.store = store;
+    this.address = address;
+    this.length = length;
+    this.byteLength = byteLength;
+  }
+
+  abstract at(index: number, into?: object): StructView;
+  protected abstract columnAt(field: number): unknown;
+
+  get handle(): StructArrayHandle {
+    this.checkLive();
+    this.store.tryShare(this.address as Address);
+    return {
+      address: this.address as Address,
+      length: this.length,
+      hash: this.type.hash,
+      layout: this.layout,
+    };
+  }
+
+  column(name: string): unknown {
+    this.checkLive();
+    const field = this.type.layout.indexes.get(name);
+    if (field === undefined) throw new TypeError(`${this.type.name} has no field named ${show(name)}`);
+    return this.columnAt(field);
+  }
+
+  *[Symbol.iterator](): IterableIterator<StructView> {
+    for (let index = 0; index < this.length; index++) yield this.at(index);
+  }
+
+  toJSON(): unknown[] {
+    return Array.from(this, (view) => view.toJSON());
+  }
+
+  free(): void {
+    const { address } = this;
+    if (address === NULL) return;
+    this.store.free(address as Address);
+    this.address = NULL;
+    this.length = 0;
+  }
+
+  [INSPECT](depth: number, options: object, inspect: Inspector): string {
+    const title = `${this.type.name}[${this.length}]`;
+    if (this.address === NULL) return `${title} (freed)`;
+    if (depth < 0) return `[${title}]`;
+    const shown = Array.from({ length: Math.min(this.length, SHOWN) }, (_, index) => this.at(index));
+    const rest = this.length > SHOWN ? ` and ${this.length - SHOWN} more` : '';
+    return `${title} ${inspect(shown, { ...options, depth })}${rest}`;
+  }
+
+  protected checkLive(): void {
+    if (this.address === NULL) throw new TypeError(`this array of ${this.type.name} was freed`);
+  }
+
+  /** Throws because `into` cannot be moved to an element. */
+  protected refuseInto(into: unknown): never {
+    const got = into instanceof StructView ? `a view of ${into.$binding.type.name}` : show(into);
+    throw new TypeError(
+      `at(index, into) takes a view of ${this.type.name} of the same heap, in ${this.layout}; got ${got}` +
+        ' (the first one comes from at(0))',
+    );
+  }
+}
+
+/** How many elements an inspector shows. */
+const SHOWN = 100;
+
+/** Structs one after another. */
+class RowArray extends ArrayOfStructs {
+  override readonly layout = 'rows';
+  readonly #stride: number;
+  readonly #View: RowClass;
+  #into: object | undefined;
+  #place: Place | undefined;
+  #otherInto: object | undefined;
+  #otherPlace: Place | undefined;
+
+  constructor(binding: Binding, store: StructStore, address: number, length: number) {
+    super(binding, store, address, length, length * binding.size);
+    this.#stride = binding.size;
+    this.#View = binding.View;
+  }
+
+  override at(index: number, into?: object): StructView {
+    if (index >>> 0 !== index || index >= this.length) throw outOfRange(this.type.name, index, this.length);
+    const address = this.address + index * this.#stride;
+    if (into === undefined) return new this.#View(address);
+    if (into === this.#into) this.#place!.address = address;
+    else if (into === this.#otherInto) this.#otherPlace!.address = address;
+    else this.#remember(into).address = address;
+    return into as StructView;
+  }
+
+  #remember(into: object): Place {
+    if (!(into instanceof StructView) || into.$row !== this.binding) this.refuseInto(into);
+    const { $place } = into as RowView;
+    this.#otherInto = this.#into;
+    this.#otherPlace = this.#place;
+    this.#into = into;
+    this.#place = $place;
+    return $place;
+  }
+
+  protected override columnAt(field: number): unknown {
+    const address = this.address + this.binding.offsets[field]!;
+    const path = `${this.type.name}[].${this.binding.names[field]}`;
+    return new FixedArray(this.binding.fields[field]!, address, this.length, this.#stride, path);
+  }
+}
+
+/** A column for each field. */
+class ColumnArray extends ArrayOfStructs {
+  override readonly layout = 'columns';
+  readonly #bases: readonly number[];
+  readonly #View: ColumnClass;
+  #into: object | undefined;
+  #place: ColumnPlace | undefined;
+  #otherInto: object | undefined;
+  #otherPlace: ColumnPlace | undefined;
+
+  constructor(binding: Binding, store: StructStore, address: number, length: number) {
+    const { offsets, byteLength } = columnsOf(binding, length);
+    super(binding, store, address, length, byteLength);
+    this.#bases = offsets.map((offset) => address + offset);
+    this.#View = columnClassOf(binding);
+  }
+
+  override at(index: number, into?: object): StructView {
+    if (index >>> 0 !== index || index >= this.length) throw outOfRange(this.type.name, index, this.length);
+    if (into === undefined) return new this.#View(index, this.#bases);
+    const place =
+      into === this.#into
+        ? this.#place!
+        : into === this.#otherInto
+          ? this.#otherPlace!
+          : this.#remember(into);
+    place.index = index;
+    // Another array of this type may have moved the view since.
+    place.bases = this.#bases;
+    return into as StructView;
+  }
+
+  #remember(into: object): ColumnPlace {
+    const isColumn = into instanceof StructView && into.$row === undefined && into.$binding === this.binding;
+    if (!isColumn) this.refuseInto(into);
+    const { $place } = into as ColumnView;
+    this.#otherInto = this.#into;
+    this.#otherPlace = this.#place;
+    this.#into = into;
+    this.#place = $place;
+    return $place;
+  }
+
+  protected override columnAt(field: number): unknown {
+    const { field: element, size } = this.type.layout.fields[field]!;
+    const base = this.#bases[field]!;
+    const Typed = typedArrayOf(element);
+    if (Typed !== undefined) return this.store.memory.view(Typed, base as Address, this.length);
+    const path = `${this.type.name}[].${this.binding.names[field]}`;
+    return new FixedArray(this.binding.fields[field]!, base, this.length, size, path);
+  }
+}
+
+/** Where the columns of `length` structs start, from the array's address, and what they take in all. */
+function columnsOf(binding: Binding, length: number): { offsets: number[]; byteLength: number } {
+  const offsets: number[] = [];
+  let byteLength = 0;
+  for (const { size } of binding.type.layout.fields) {
+    offsets.push(byteLength);
+    byteLength = alignUp(byteLength + size * length, UNIT);
+  }
+  return { offsets, byteLength };
+}
+
+function bytesOf(binding: Binding, length: number, layout: ArrayLayout): number {
+  return layout === 'rows' ? length * binding.size : columnsOf(binding, length).byteLength;
+}
+
+function checkArrayLayout(layout: unknown): asserts layout is ArrayLayout {
+  if (layout === 'rows' || layout === 'columns') return;
+  throw new TypeError(`layout must be 'rows' or 'columns', got ${show(layout)}`);
+}
+
+function open(
+  binding: Binding,
+  store: StructStore,
+  address: number,
+  length: number,
+  layout: ArrayLayout,
+): ArrayOfStructs {
+  const Class = layout === 'rows' ? RowArray : ColumnArray;
+  return new Class(binding, store, address, length);
+}
+
+/**
+ * Allocates a zeroed array.
+ *
+ * @param length how many structs, 0 or more
+ * @throws RangeError when `length` is no such integer
+ * @throws OutOfMemoryError when the store has no room
+ */
+export function createArray(
+  type: AnyStructType,
+  store: StructStore,
+  length: number,
+  layout: ArrayLayout,
+): ArrayOfStructs {
+  checkInteger('length', length, 0, Number.MAX_SAFE_INTEGER);
+  checkArrayLayout(layout);
+  const binding = openBinding(type, store);
+  const byteLength = bytesOf(binding, length, layout);
+  const address = byteLength < ADDRESS_LIMIT ? store.allocZeroed(byteLength) : NULL;
+  if (address === NULL)
+    throw new OutOfMemoryError(byteLength, `an array of ${length} ${type.name} in ${layout}`);
+  return open(binding, store, address, length, layout);
+}
+
+/**
+ * Opens an array that another thread made.
+ *
+ * @throws TypeError when `handle` is no handle of an array
+ * @throws AttachError when it is of an array of another layout
+ * @throws RangeError when the array would not lie inside the memory
+ */
+export function openArray(
+  type: AnyStructType,
+  store: StructStore,
+  handle: StructArrayHandle,
+): ArrayOfStructs {
+  if (typeof handle !== 'object' || handle === null) {
+    throw new TypeError(`arrayAt takes the handle of an array of ${type.name}, got ${show(handle)}`);
+  }
+  const { address, length, hash, layout } = handle;
+  checkArrayLayout(layout);
+  checkInteger('handle.length', length, 0, ADDRESS_LIMIT);
+  if (hash !== type.hash) {
+    throw new AttachError(
+      `the handle is of an array with layout hash ${show(hash)}, not of ${type.name} with ${hex(type.hash)}`,
+    );
+  }
+  const binding = openBinding(type, store);
+  const byteLength = bytesOf(binding, length, layout);
+  const misplaced = address >>> 0 !== address || address === NULL || address % UNIT !== 0;
+  if (misplaced) throw refusedAddress(binding, address);
+  if (address + byteLength > store.memory.byteLength) {
+    throw new RangeError(`${length} ${type.name} at ${hex(address)} reach past the end of the memory`);
+  }
+  return open(binding, store, address, length, layout);
+}
+
+if (Symbol.dispose !== undefined) {
+  Object.defineProperty(ArrayOfStructs.prototype, Symbol.dispose, { value: ArrayOfStructs.prototype.free });
+}

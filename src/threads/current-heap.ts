@@ -1,0 +1,30 @@
+/**
+ * The heap that a worker was started with: its `workerData.heap`, as a pool or `new Worker` passed it.
+ *
+ * `workerData` is there before the first line of a worker's module runs, so the heap can be had at a
+ * module's top level as well as inside a task. Attaching takes no event loop: nothing here waits for a
+ * timer or a message that an idle pool worker would never see.
+ */
+
+import { workerData } from 'node:worker_threads';
+import { attached } from '../heap/attached.ts';
+import { Heap, type HeapHandle } from '../heap/heap.ts';
+
+/**
+ * The heap of the pool that this worker belongs to. Attaches at the first call; later calls are cheap.
+ *
+ * It is also the heap of a worker of your own: `new Worker(url, { workerData: { heap: heap.handle } })`.
+ *
+ * @throws ReferenceError in a thread that was started without a heap
+ * @throws TooManyThreadsError when all thread slots of the heap are taken
+ */
+export function currentHeap(): Heap {
+  const handle = (workerData as { readonly heap?: HeapHandle } | null | undefined)?.heap;
+  if (handle?.kind !== 'sabheap') {
+    throw new ReferenceError(
+      'currentHeap() finds no heap: this thread was not started with one. Call it in a task of a pool that ' +
+        'createHeapPool({ heap, filename }) made; in the thread that made the pool, use pool.heap',
+    );
+  }
+  return attached().heaps.get(handle.id) ?? Heap.attach(handle);
+}
