@@ -87,7 +87,8 @@ export class BuddyAllocator extends Algorithm {
     const count = Math.ceil((reserve - METADATA_BYTES) / (minBlock + 5));
     const first = alignUp(region.start + METADATA_BYTES + alignUp(count, 4) + 4 * count, minBlock);
     if (first + minBlock > region.end) {
-      throw new RangeError(`a region of ${region.end - region.start} bytes is too small for blocks of ${minBlock}`);
+      const maps = first - region.start;
+      throw new RangeError(`a region of ${region.end - region.start} bytes is too small: its maps alone take ${maps}`);
     }
     layControl(memory, region, Math.log2(minBlock), first, first);
     memory.u8.fill(0, region.start + CONTROL_BYTES, first);

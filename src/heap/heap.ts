@@ -41,7 +41,7 @@ import type { AnyStructType, Init, View } from '../structs/inference.ts';
 import { LayoutRegistry } from '../structs/registry.ts';
 import type { StructStore } from '../structs/store.ts';
 import { create, viewAt } from '../structs/struct.ts';
-import { DEFAULT_LOCK_TIMEOUT_MS } from '../sync/lock.ts';
+import { DEFAULT_LOCK_TIMEOUT_MS, type Lock } from '../sync/lock.ts';
 import { ParkLock } from '../sync/park-lock.ts';
 import type { Thread } from '../sync/thread.ts';
 import { Arena } from './arena.ts';
@@ -135,6 +135,7 @@ export class Heap implements Allocator, StructStore {
   /** This thread's slot, 1 to maxThreads: the `owner` of what it allocates. */
   readonly threadSlot: number;
   readonly #thread: Thread;
+  readonly #lockTimeout: number;
   readonly #slots: ThreadSlots;
   readonly #handlers: ExhaustedHandler[] = [];
   readonly #forgetExit: () => void;
@@ -150,10 +151,10 @@ export class Heap implements Allocator, StructStore {
     this.layouts = layouts;
     layouts.home = this;
     this.#thread = thread;
+    this.#lockTimeout = parts.lockTimeout;
     this.#slots = slots;
     this.#allocator = allocator;
-    const lock = new ParkLock(memory, ROOT_LOCK, { thread, timeout: parts.lockTimeout });
-    this.#roots = new Roots<Heap>(this, lock, thread, parts.lockTimeout);
+    this.#roots = new Roots<Heap>(this, this.lock(ROOT_LOCK), thread, parts.lockTimeout);
     this.#forgetExit = onExit(() => this.#leave());
     attached().heaps.set(this.id, this);
   }
@@ -446,6 +447,16 @@ export class Heap implements Allocator, StructStore {
   /** As {@link share}, answering false instead of throwing. */
   tryShare(address: Address): boolean {
     return this.#allocator.tryShare(address);
+  }
+
+  /**
+   * A lock in 8 bytes of the heap that start as zeros. Every thread that uses it makes its own handle.
+   * The lock word names this thread's slot.
+   *
+   * @param address a multiple of 8: a block of its own, or `view.address` plus an offset
+   */
+  lock(address: Address): Lock {
+    return new ParkLock(this.memory, address, { thread: this.#thread, timeout: this.#lockTimeout });
   }
 
   /**
