@@ -10,20 +10,27 @@
  *
  * The ownership word of a block is found by one formula for every allocator:
  *
- *     index = ((address - origin) >>> shift) + base
+ *     index = ((address >>> 2) >>> shift) + base
  *
- *     with headers   origin 0, shift 2, base -1: the word just below the payload
- *     with a map     origin = first block, shift = log2(block), base = the map's first word
+ *     with headers   shift 0, base -1: the word just below the payload
+ *     with a map     shift = log2(smallest block) - 2, base: where the map's word of address 0 would be
  */
 
 import { HeapCorruptionError, hex, InvalidFreeError } from '../errors.ts';
-import { type Address, ADDRESS_LIMIT, alignDown, NULL, naturalAlign, UNIT } from '../memory/address.ts';
-import { checkAlign, checkInteger, checkSize, DEFAULT_ALIGN } from '../memory/layout.ts';
+import { type Address, ADDRESS_LIMIT, alignDown, naturalAlign } from '../memory/address.ts';
+import * as addresses from '../memory/address.ts';
+import { checkAlign, checkInteger, checkSize } from '../memory/layout.ts';
+import * as layouts from '../memory/layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import { Thread } from '../sync/thread.ts';
 import type { Allocator, AllocatorStats, BlockInfo } from './allocator.ts';
 import * as control from './control.ts';
 import { FREE, handWord, isHeld, ownerBits, STATE_NAMES, slotOf, stateOf } from './ownership.ts';
+
+// V8 folds the constants of a module, but loads imported ones at each use.
+const { NULL, UNIT } = addresses;
+const { DEFAULT_ALIGN } = layouts;
+const { ALLOCATIONS, FAILURES, FREES, PEAK, USED } = control;
 
 /** Larger requests cannot fit below 4 GiB with any header: exhaustion without looking. */
 const LARGEST_REQUEST = ADDRESS_LIMIT - 64;
@@ -44,7 +51,6 @@ export interface OwnershipCodec {
   readonly lowest: number;
   /** One past the highest; 0 when the formula does not hold. */
   readonly highest: number;
-  readonly origin: number;
   readonly shift: number;
   readonly base: number;
 }
@@ -106,7 +112,7 @@ export abstract class Algorithm implements Allocator {
 
   /** The formula that gives the index of an ownership word. By default: in the word below the payload. */
   ownershipCodec(): OwnershipCodec {
-    return { lowest: this.first, highest: this.memory.byteLength, origin: 0, shift: 2, base: -1 };
+    return { lowest: this.first, highest: this.memory.byteLength, shift: 0, base: -1 };
   }
 
   /** Index in `i32` of the ownership word of the block at `address`, which a walk found. */
@@ -192,10 +198,10 @@ export abstract class Algorithm implements Allocator {
     const address = size > LARGEST_REQUEST || align > LARGEST_REQUEST ? NULL : this.allocBlock(size, align);
     const { f64, double } = this;
     if (address === NULL) {
-      f64[double + control.FAILURES]! += 1;
+      f64[double + FAILURES]! += 1;
       return NULL;
     }
-    f64[double + control.ALLOCATIONS]! += 1;
+    f64[double + ALLOCATIONS]! += 1;
     this.countUsed(this.usableSize(address));
     return address;
   }
@@ -213,8 +219,8 @@ export abstract class Algorithm implements Allocator {
   /** Frees a block in HAND(me) and counts. Requires: lock held. */
   release(address: Address): void {
     const { f64, double } = this;
-    f64[double + control.USED]! -= this.usableSize(address);
-    f64[double + control.FREES]! += 1;
+    f64[double + USED]! -= this.usableSize(address);
+    f64[double + FREES]! += 1;
     this.freeBlock(address);
   }
 
@@ -250,13 +256,13 @@ export abstract class Algorithm implements Allocator {
   measure(out: Float64Array): void {
     const { f64, double } = this;
     out[0] = this.claimedBytes;
-    out[1] = f64[double + control.USED]!;
+    out[1] = f64[double + USED]!;
     out[2] = this.freeBytes();
     out[3] = this.largestFree();
-    out[4] = f64[double + control.ALLOCATIONS]!;
-    out[5] = f64[double + control.FREES]!;
-    out[6] = f64[double + control.FAILURES]!;
-    out[7] = f64[double + control.PEAK]!;
+    out[4] = f64[double + ALLOCATIONS]!;
+    out[5] = f64[double + FREES]!;
+    out[6] = f64[double + FAILURES]!;
+    out[7] = f64[double + PEAK]!;
   }
 
   /** Where the blocks start. */
@@ -280,9 +286,9 @@ export abstract class Algorithm implements Allocator {
   /** Compares what a walk found with the counters. Requires: lock held. */
   protected verifyCounters(used: number, liveBlocks: number): void {
     const { f64, double } = this;
-    const counted = f64[double + control.ALLOCATIONS]! - f64[double + control.FREES]!;
-    if (f64[double + control.USED] !== used || counted !== liveBlocks) {
-      const claim = `${f64[double + control.USED]} bytes in ${counted} blocks`;
+    const counted = f64[double + ALLOCATIONS]! - f64[double + FREES]!;
+    if (f64[double + USED] !== used || counted !== liveBlocks) {
+      const claim = `${f64[double + USED]} bytes in ${counted} blocks`;
       throw new HeapCorruptionError(this.start, `the counters say ${claim} are given out, the blocks ${used} in ${liveBlocks}`);
     }
   }
@@ -295,9 +301,9 @@ export abstract class Algorithm implements Allocator {
   /** Adds to `used` (bytes, may be negative) and keeps the peak. Requires: lock held. */
   protected countUsed(bytes: number): void {
     const { f64, double } = this;
-    const used = f64[double + control.USED]! + bytes;
-    f64[double + control.USED] = used;
-    if (used > f64[double + control.PEAK]!) f64[double + control.PEAK] = used;
+    const used = f64[double + USED]! + bytes;
+    f64[double + USED] = used;
+    if (used > f64[double + PEAK]!) f64[double + PEAK] = used;
   }
 
   protected notHeld(address: Address, index: number): InvalidFreeError {

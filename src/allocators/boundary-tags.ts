@@ -23,20 +23,16 @@
  */
 
 import { HeapCorruptionError } from '../errors.ts';
-import { type Address, alignDown, alignUp, NULL, UNIT } from '../memory/address.ts';
+import { type Address, alignDown, alignUp } from '../memory/address.ts';
+import * as addresses from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';
 import { Algorithm } from './algorithm.ts';
+import * as blocks from './block.ts';
 import {
-  ALIGNED,
-  BELOW_FREE,
   footerIndex,
   frontPadding,
   geometryIndex,
   geometryOf,
-  HEADER_BYTES,
-  IS_FREE,
-  MIN_BLOCK,
-  MIN_UNITS,
   ownershipIndexOf,
   unitsFor,
   unitsIn,
@@ -44,11 +40,16 @@ import {
 import * as control from './control.ts';
 import { freeWord, gapWord, liveWord, withoutClass } from './ownership.ts';
 
+// V8 folds the constants of a module, but loads imported ones at each use: a fifth of the time here.
+const { NULL, UNIT } = addresses;
+const { ALIGNED, BELOW_FREE, HEADER_BYTES, IS_FREE, MIN_BLOCK, MIN_UNITS } = blocks;
+const { END, FIRST, OWN } = control;
+
 /** Units of a span's end marker: a header of size 0. */
 const END_MARKER = 1;
 
 /** Index of the control word that says how many units are claimed. */
-const CLAIMED = control.OWN + 1;
+const CLAIMED = OWN + 1;
 
 /** The ownership word of a gap between spans: in the hands of nobody, so that no free takes it. */
 const GAP = gapWord();
@@ -298,8 +299,8 @@ export abstract class BoundaryTags extends Algorithm {
     if (touchesBelow) i32[ownershipIndexOf(block)] = 0;
     i32[geometryIndex(block)] = geometryOf(top - block, IS_FREE | belowFlags);
     if (gap !== 0 && !touchesBelow) this.#writeGap(gap, low - gap, gapFlags);
-    if (above === 0) i32[this.word + control.END] = high;
-    if (gap === 0) i32[this.word + control.FIRST] = low;
+    if (above === 0) i32[this.word + END] = high;
+    if (gap === 0) i32[this.word + FIRST] = low;
     i32[this.word + CLAIMED]! += high - low;
     this.#coalesce(block, top - block, belowFlags !== 0);
     return true;
@@ -330,7 +331,7 @@ export abstract class BoundaryTags extends Algorithm {
       i32[footerIndex(block, left)] = left;
       i32[geometryIndex(block)] = geometryOf(left, IS_FREE);
     }
-    i32[this.word + control.END]! -= units;
+    i32[this.word + END]! -= units;
     i32[this.word + CLAIMED]! -= units;
     return true;
   }
@@ -375,12 +376,12 @@ export abstract class BoundaryTags extends Algorithm {
 
   /** Where the blocks start. */
   private get firstUnit(): number {
-    return this.i32[this.word + control.FIRST]!;
+    return this.i32[this.word + FIRST]!;
   }
 
   /** The end marker of the highest span. */
   private get marker(): number {
-    return this.i32[this.word + control.END]! - END_MARKER;
+    return this.i32[this.word + END]! - END_MARKER;
   }
 
   override usableSize(address: Address): number {
@@ -472,7 +473,9 @@ export abstract class BoundaryTags extends Algorithm {
       }
       belowIsFree = isFree;
     }
-    this.#verifyBelowBit(marker, i32[geometryIndex(marker)]!, belowIsFree);
+    const end = i32[geometryIndex(marker)]!;
+    if ((end & ~BELOW_FREE) !== 0) throw new HeapCorruptionError(marker * UNIT, 'the end marker was overwritten');
+    this.#verifyBelowBit(marker, end, belowIsFree);
     this.verifyIndex(freeCount);
     this.verifyCounters(used, liveCount);
   }

@@ -246,7 +246,8 @@ export class BuddyAllocator extends Algorithm {
 
   override ownershipCodec(): OwnershipCodec {
     const highest = this.#first + this.u32[this.word + MAP_COUNT]! * this.minBlock;
-    return { lowest: this.#first, highest, origin: this.#first, shift: this.#minOrder, base: this.#ownershipMap };
+    const base = this.#ownershipMap - (this.#first >>> this.#minOrder);
+    return { lowest: this.#first, highest, shift: this.#minOrder - 2, base };
   }
 
   override ownershipIndexAt(address: Address): number {

@@ -77,19 +77,25 @@ export function generationOf(word: number): number {
   return word & GENERATION_MASK;
 }
 
+// V8 folds a module's private constants, but loads exported ones at each use.
+const FIRST_HELD = LIVE;
+const HELD_STATES = ORPHAN - LIVE;
+const LIVE_BITS = LIVE << STATE_SHIFT;
+const HAND_BITS = HAND << STATE_SHIFT;
+
 /** Whether the user holds the block, whoever owns it: LIVE, FLIGHT, SHARED or ORPHAN. */
 export function isHeld(word: number): boolean {
-  return ((word >>> STATE_SHIFT) - LIVE) >>> 0 <= ORPHAN - LIVE;
+  return ((word >>> STATE_SHIFT) - FIRST_HELD) >>> 0 <= HELD_STATES;
 }
 
 /** A FREE block becomes the user's: LIVE(owner), no class, the block's generation kept. */
 export function liveWord(word: number, owner: number): number {
-  return (LIVE << STATE_SHIFT) | owner | (word & GENERATION_MASK);
+  return LIVE_BITS | owner | (word & GENERATION_MASK);
 }
 
 /** A held block goes into a thread's hands: HAND(owner), class and generation kept. */
 export function handWord(word: number, owner: number): number {
-  return (HAND << STATE_SHIFT) | owner | (word & (CLASS_MASK | GENERATION_MASK));
+  return HAND_BITS | owner | (word & (CLASS_MASK | GENERATION_MASK));
 }
 
 /** A block goes into a thread's cache: `hand` is HAND(thread), `classBits` its class; the generation stays. */

@@ -143,7 +143,7 @@ export class PoolAllocator extends Algorithm {
   }
 
   override ownershipCodec(): OwnershipCodec {
-    return { lowest: 0, highest: 0, origin: 0, shift: 2, base: 0 };
+    return { lowest: 0, highest: 0, shift: 0, base: 0 };
   }
 
   override ownershipIndexAt(address: Address): number {

@@ -29,18 +29,24 @@
  */
 
 import { HeapCorruptionError } from '../errors.ts';
-import { type Address, NULL, UNIT } from '../memory/address.ts';
+import type { Address } from '../memory/address.ts';
+import * as addresses from '../memory/address.ts';
 import { atomicAdd, atomicLoad } from '../memory/atomics.ts';
-import { DEFAULT_ALIGN } from '../memory/layout.ts';
+import * as layouts from '../memory/layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Thread } from '../sync/thread.ts';
 import { type Algorithm, checkLayout, checkRegion, layControl, MEASURES, moveOrResize, type RegionOptions, sealControl, statsFrom } from './algorithm.ts';
 import type { Allocator, AllocatorStats, BlockInfo } from './allocator.ts';
 import { ALLOCATIONS, CONTROL_BYTES, checkControl, FAILURES, FIRST, FREES, KIND_THREAD_CACHED, PARAM, USED } from './control.ts';
 import { Locked, type LockedOptions } from './locked.ts';
-import { classedHandWord, HAND, handWord, isHeld, LIVE, ownerOf, stateOf, TRANSFER, withState } from './ownership.ts';
-import { CLASS_BYTES, CLASS_SHIFT, CLASSES, LARGEST_CLASS, SHIFTED_CLASS_OF } from './size-class.ts';
+import { classedHandWord, HAND, handWord, LIVE, ORPHAN, ownerOf, stateOf, TRANSFER, withState } from './ownership.ts';
+import * as classes from './size-class.ts';
 import { LIST_BYTES, TransferList } from './transfer-list.ts';
+
+// V8 folds the constants of a module, but loads imported ones at each use: the fast paths have copies.
+const { NULL, UNIT } = addresses;
+const { DEFAULT_ALIGN } = layouts;
+const { CLASS_BYTES, CLASS_SHIFT, CLASSES, LARGEST_CLASS, SHIFTED_CLASS_OF } = classes;
 
 const HEADER = CONTROL_BYTES + 64;
 /** Index of the word that goes up when all caches are asked to flush. */
@@ -66,6 +72,8 @@ const LIST_BATCHES = 8;
 /** HAND and LIVE differ by this bit alone, so that one flips into the other. */
 const HAND_TO_LIVE = (HAND ^ LIVE) << 29;
 const CLASS_MASK = 0x3f << CLASS_SHIFT;
+const FIRST_HELD = LIVE;
+const HELD_STATES = ORPHAN - LIVE;
 
 /** What a thread cache needs to know of other threads, to take back the caches of idle ones. */
 export interface Peers {
@@ -113,10 +121,9 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
   /** HAND(me), of no class and generation. */
   readonly #hand: number;
   readonly #batchBytes: number;
-  // The ownership formula, in 4-byte halves of units: see algorithm.ts.
+  // The ownership formula of algorithm.ts, and the units between which it holds.
   readonly #lowest: number;
   readonly #highest: number;
-  readonly #origin: number;
   readonly #shift: number;
   readonly #base: number;
   #epoch: number;
@@ -164,10 +171,10 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
     this.#hand = handWord(0, owner);
     this.#batchBytes = memory.u32[(start >>> 2) + PARAM]!;
     const codec = inner.inner.ownershipCodec();
-    this.#lowest = codec.lowest / UNIT;
-    this.#highest = codec.highest / UNIT;
-    this.#origin = codec.origin >>> 2;
-    this.#shift = codec.shift - 2;
+    // `>>> 3` keeps small integers where a division would make doubles; 2^32 wraps to 0.
+    this.#lowest = codec.lowest >>> 3;
+    this.#highest = codec.highest === 0 ? 0 : (codec.highest - 1) >>> 3;
+    this.#shift = codec.shift;
     this.#base = codec.base;
     this.#epoch = atomicLoad(this.#i32, (start >>> 2) + EPOCH);
     const timeout = lockTimeout === undefined ? {} : { timeout: lockTimeout };
@@ -190,7 +197,7 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
       if (top > base) {
         const unit = cache[top]!;
         const word = cache[top + 1]!;
-        const index = ((unit * 2 - this.#origin) >>> this.#shift) + this.#base;
+        const index = ((unit * 2) >>> this.#shift) + this.#base;
         if (this.#i32[index] === word) {
           cache[base] = top;
           this.#hits[base >>> CLASS_SHIFT]! += 1;
@@ -204,10 +211,11 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
 
   free(address: Address): void {
     const unit = address >>> 3;
-    if (unit * UNIT === address && unit >= this.#lowest && unit < this.#highest) {
-      const index = ((unit * 2 - this.#origin) >>> this.#shift) + this.#base;
+    if (unit * UNIT === address && unit >= this.#lowest && unit <= this.#highest) {
+      const index = ((unit * 2) >>> this.#shift) + this.#base;
       const word = this.#i32[index]!;
-      if (isHeld(word)) {
+      // LIVE, FLIGHT, SHARED or ORPHAN: see isHeld in ownership.ts.
+      if (((word >>> 29) - FIRST_HELD) >>> 0 <= HELD_STATES) {
         const base = word & CLASS_MASK;
         const cache = this.#cache;
         const top = cache[base]!;
@@ -498,11 +506,11 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
   }
 
   #indexOf(unit: number): number {
-    return ((unit * 2 - this.#origin) >>> this.#shift) + this.#base;
+    return ((unit * 2) >>> this.#shift) + this.#base;
   }
 
   #covers(address: Address): boolean {
-    return address / UNIT >= this.#lowest && address / UNIT < this.#highest;
+    return address / UNIT >= this.#lowest && address / UNIT <= this.#highest;
   }
 
   get #double(): number {

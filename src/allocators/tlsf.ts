@@ -23,13 +23,16 @@
  */
 
 import { HeapCorruptionError } from '../errors.ts';
-import { alignUp, UNIT } from '../memory/address.ts';
+import * as addresses from '../memory/address.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Thread } from '../sync/thread.ts';
 import { checkRegion, layControl, type RegionOptions, sealControl } from './algorithm.ts';
 import { frontPadding, geometryIndex, IS_FREE, MIN_UNITS, nextIndex, prevIndex, unitsIn } from './block.ts';
 import { BoundaryTags } from './boundary-tags.ts';
 import { CONTROL_BYTES, checkControl, KIND_TLSF } from './control.ts';
+
+// V8 folds the constants of a module, but loads imported ones at each use.
+const { UNIT } = addresses;
 
 const ROW_BITS = 5;
 const BINS_PER_ROW = 1 << ROW_BITS;
@@ -42,7 +45,7 @@ const LARGEST_UNITS = 2 ** 29;
 const ROW_MASK = CONTROL_BYTES / 4;
 const BITMAPS = ROW_MASK + 1;
 const HEADS = BITMAPS + ROWS;
-const INDEX_BYTES = alignUp((1 + ROWS + BINS) * 4, UNIT);
+const INDEX_BYTES = addresses.alignUp((1 + ROWS + BINS) * 4, UNIT);
 
 /** How many blocks of the own bin are tried before the next bin is taken. */
 const TRIES = 8;
@@ -85,13 +88,13 @@ export class TlsfAllocator extends BoundaryTags {
   protected override findFree(units: number, align: number): number {
     if (align > UNIT) return this.#findAligned(units, align);
     const bin = binOf(units);
-    return this.#fitIn(bin, units) || this.#headFrom(bin + 1);
+    return this.#fitIn(bin, units, TRIES) || this.#headFrom(bin + 1) || this.#fitIn(bin, units, this.claimedBytes / UNIT);
   }
 
-  /** A block of at least `units` among the first few of a bin, or 0. */
-  #fitIn(bin: number, units: number): number {
+  /** A block of at least `units` among the first `limit` of a bin, or 0. */
+  #fitIn(bin: number, units: number, limit: number): number {
     let block = this.#head(bin);
-    for (let tries = 0; block !== 0 && tries < TRIES; tries++) {
+    for (let tries = 0; block !== 0 && tries < limit; tries++) {
       if (unitsIn(this.i32[geometryIndex(block)]!) >= units) return block;
       block = this.linked(this.i32[nextIndex(block)]!);
     }

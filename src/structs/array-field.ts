@@ -15,7 +15,8 @@ import type { Memory, ViewConstructor } from '../memory/memory.ts';
 import { type BoundField, checkField, Field, type init, type value } from './field.ts';
 import { elementsOf, FixedArray, wrongCount } from './fixed-array.ts';
 import type { ElementArray, FieldInit } from './inference.ts';
-import { jsonOf, ScalarField, type ScalarKind } from './scalars.ts';
+import type { ScalarKind } from './scalar-access.ts';
+import { jsonOf, ScalarField } from './scalars.ts';
 import type { StructStore } from './store.ts';
 
 /** The typed array of each kind of scalar that has one. */

@@ -10,9 +10,9 @@
  */
 
 import type { Binding } from './binding.ts';
-import type { BoundField } from './field.ts';
+import type { BoundField, RowAccessor } from './field.ts';
 import { GUARD } from './place.ts';
-import { adopt, type StructView } from './view.ts';
+import { adopt, atomicAssigned, type StructView } from './view.ts';
 
 /** Where a column view stands: one shape for all struct types, as `Place` is for rows. */
 export class ColumnPlace {
@@ -54,8 +54,12 @@ function makeColumnClass(binding: Binding): ColumnClass {
   const { fields, names } = binding;
   const sizes = binding.type.layout.fields.map(({ size }) => size);
   fields.forEach((field, index) => {
-    const path = `${binding.type.name}.${names[index]}`;
-    Object.defineProperty(Column.prototype, names[index]!, columnAccessor(field, index, sizes[index]!, path));
+    const accessor = columnAccessor(binding, field, index, sizes[index]!);
+    Object.defineProperty(Column.prototype, names[index]!, {
+      enumerable: true,
+      configurable: true,
+      ...accessor,
+    });
   });
   Object.defineProperty(Column.prototype, '$locate', {
     value(this: ColumnView, field: number): number {
@@ -70,20 +74,18 @@ function makeColumnClass(binding: Binding): ColumnClass {
 }
 
 function columnAccessor(
+  { type, names }: Binding,
   { read, write, cell }: BoundField,
   field: number,
   size: number,
-  path: string,
-): PropertyDescriptor & ThisType<ColumnView> {
+): RowAccessor & ThisType<ColumnView> {
   return {
-    enumerable: true,
-    configurable: true,
     get() {
       const { bases, index } = this.$place;
       return read(bases[field]! + index * size);
     },
     set(given: unknown) {
-      if (cell !== undefined) throw new TypeError(`${path} is atomic: use its store(value)`);
+      if (cell !== undefined) throw atomicAssigned(type.name, names[field]!);
       const { bases, index } = this.$place;
       write(bases[field]! + index * size, given);
     },

@@ -8,8 +8,7 @@
  *     view        accessor x               accessor next            read(place.address + offset)
  *
  * `read` and `write` are closures over the heap's own typed arrays, which the engine sees as constants
- * once they are inlined. Each kind of element has its own function literals (see `scalars.ts`), because
- * closures of one literal share their type feedback: a literal for all kinds would be megamorphic.
+ * once they are inlined. Scalars have accessors of their own (see `scalar-access.ts`).
  */
 
 import type { Place } from './place.ts';
@@ -42,6 +41,9 @@ export abstract class Field {
   abstract bind(store: StructStore, path: string): BoundField;
 }
 
+/** The getter and setter of a row view's property; `this` is the view. */
+export type RowAccessor = Required<Pick<PropertyDescriptor, 'get' | 'set'>>;
+
 /** A field in the bytes of one heap. Addresses are not checked here: whoever makes a view has done so. */
 export interface BoundField {
   /** The value at `address`; a view or an array of its own for what is larger than a number. */
@@ -52,6 +54,8 @@ export interface BoundField {
   json(address: number): unknown;
   /** The value for an inspector, where that is not what `read` gives. */
   show?(address: number): unknown;
+  /** The property of a row view, for the kinds that are faster without a call of `read` and `write`. */
+  accessor?(offset: number): RowAccessor;
   /** Makes the object that follows a view for good. A field with cells cannot be assigned to. */
   cell?(place: Place, offset: number): object;
 }

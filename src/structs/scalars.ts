@@ -11,9 +11,9 @@
  * `atomic` fields order it. An i64 or u64 may be torn on 32-bit processors.
  */
 
-import type { Memory } from '../memory/memory.ts';
 import { type BoundField, Field, type init, type value } from './field.ts';
 import type { FixedArray } from './fixed-array.ts';
+import { SCALAR_ACCESS, type ScalarKind } from './scalar-access.ts';
 import type { StructStore } from './store.ts';
 
 /** What each kind reads as. */
@@ -46,9 +46,6 @@ export interface ScalarArrays {
   bool: FixedArray<boolean>;
 }
 
-export type ScalarKind = keyof ScalarValues;
-type NumberAccess = Pick<BoundField, 'read' | 'write'>;
-
 /** A field of one number, bigint or boolean. */
 export class ScalarField<K extends ScalarKind = ScalarKind> extends Field {
   declare readonly [value]: ScalarValues[K];
@@ -69,9 +66,9 @@ export class ScalarField<K extends ScalarKind = ScalarKind> extends Field {
   }
 
   override bind(store: StructStore): BoundField {
-    const { read, write } = ACCESS[this.kind](store.memory);
-    if (this.kind !== 'i64' && this.kind !== 'u64') return { read, write, json: read };
-    return { read, write, json: (address) => jsonOf(read(address)) };
+    const access = SCALAR_ACCESS[this.kind](store.memory);
+    if (this.kind !== 'i64' && this.kind !== 'u64') return { ...access, json: access.read };
+    return { ...access, json: (address) => jsonOf(access.read(address)) };
   }
 }
 
@@ -79,79 +76,6 @@ export class ScalarField<K extends ScalarKind = ScalarKind> extends Field {
 export function jsonOf(scalar: unknown): unknown {
   return typeof scalar === 'bigint' ? String(scalar) : scalar;
 }
-
-/** A literal of its own for each kind: each keeps its own type feedback. */
-const ACCESS: { readonly [K in ScalarKind]: (memory: Memory) => NumberAccess } = {
-  i8: ({ i8 }) => ({
-    read: (address) => i8[address >>> 0],
-    write: (address, given) => {
-      i8[address >>> 0] = given as number;
-    },
-  }),
-  u8: ({ u8 }) => ({
-    read: (address) => u8[address >>> 0],
-    write: (address, given) => {
-      u8[address >>> 0] = given as number;
-    },
-  }),
-  i16: ({ i16 }) => ({
-    read: (address) => i16[address >>> 1],
-    write: (address, given) => {
-      i16[address >>> 1] = given as number;
-    },
-  }),
-  u16: ({ u16 }) => ({
-    read: (address) => u16[address >>> 1],
-    write: (address, given) => {
-      u16[address >>> 1] = given as number;
-    },
-  }),
-  i32: ({ i32 }) => ({
-    read: (address) => i32[address >>> 2],
-    write: (address, given) => {
-      i32[address >>> 2] = given as number;
-    },
-  }),
-  u32: ({ u32 }) => ({
-    read: (address) => u32[address >>> 2],
-    write: (address, given) => {
-      u32[address >>> 2] = given as number;
-    },
-  }),
-  i64: ({ i64 }) => ({
-    read: (address) => i64[address >>> 3],
-    write: (address, given) => {
-      i64[address >>> 3] = given as bigint;
-    },
-  }),
-  u64: ({ u64 }) => ({
-    read: (address) => u64[address >>> 3],
-    write: (address, given) => {
-      u64[address >>> 3] = given as bigint;
-    },
-  }),
-  f32: ({ f32 }) => ({
-    read: (address) => f32[address >>> 2],
-    write: (address, given) => {
-      f32[address >>> 2] = given as number;
-    },
-  }),
-  f64: ({ f64 }) => ({
-    read: (address) => f64[address >>> 3],
-    write: (address, given) => {
-      f64[address >>> 3] = given as number;
-    },
-  }),
-  bool: ({ u8 }) => ({
-    read: (address) => {
-      const byte = u8[address >>> 0];
-      return byte === undefined ? undefined : byte !== 0;
-    },
-    write: (address, given) => {
-      u8[address >>> 0] = given ? 1 : 0;
-    },
-  }),
-};
 
 /** An integer from -128 to 127: 1 byte. */
 export const i8 = new ScalarField('i8', 1);

@@ -18,13 +18,13 @@ import { ADDRESS_LIMIT, type Address, alignUp, NULL, UNIT } from '../memory/addr
 import { checkInteger } from '../memory/layout.ts';
 import { typedArrayOf } from './array-field.ts';
 import { type Binding, openBinding } from './binding.ts';
-import { type ColumnClass, type ColumnPlace, type ColumnView, columnClassOf } from './column-view.ts';
+import { type ColumnClass, ColumnPlace, type ColumnView, columnClassOf } from './column-view.ts';
 import { show } from './field.ts';
 import { FixedArray, outOfRange } from './fixed-array.ts';
 import type { AnyStructType, ElementArray, FieldInit, FieldValue, schema, View } from './inference.ts';
-import { GUARD, INSPECT, type Inspector, type Place } from './place.ts';
+import { GUARD, INSPECT, type Inspector, Place } from './place.ts';
 import type { StructStore } from './store.ts';
-import { type RowClass, type RowView, refusedAddress, StructView } from './view.ts';
+import { type RowClass, type RowView, refusedAddress, StructView, unknownField } from './view.ts';
 
 /** Structs one after another, or each field in an array of its own. */
 export type ArrayLayout = 'rows' | 'columns';
@@ -86,6 +86,8 @@ abstract class ArrayOfStructs {
   length: number;
   protected readonly binding: Binding;
   protected readonly store: StructStore;
+  /** As many elements as the array: its bounds check is the array's. See `addressAccessor` in view.ts. */
+  protected gate: Uint8Array;
   abstract readonly layout: ArrayLayout;
 
   constructor(binding: Binding, store: StructStore, address: number, length: number, byteLength: number) {
@@ -95,6 +97,7 @@ abstract class ArrayOfStructs {
     this.address = address;
     this.length = length;
     this.byteLength = byteLength;
+    this.gate = store.memory.u8.subarray(address, address + length);
   }
 
   abstract at(index: number, into?: object): StructView;
@@ -114,7 +117,7 @@ abstract class ArrayOfStructs {
   column(name: string): unknown {
     this.checkLive();
     const field = this.type.layout.indexes.get(name);
-    if (field === undefined) throw new TypeError(`${this.type.name} has no field named ${show(name)}`);
+    if (field === undefined) throw unknownField(this.type, name);
     return this.columnAt(field);
   }
 
@@ -132,6 +135,7 @@ abstract class ArrayOfStructs {
     this.store.free(address as Address);
     this.address = NULL;
     this.length = 0;
+    this.gate = this.gate.subarray(0, 0);
   }
 
   [INSPECT](depth: number, options: object, inspect: Inspector): string {
@@ -165,10 +169,11 @@ class RowArray extends ArrayOfStructs {
   override readonly layout = 'rows';
   readonly #stride: number;
   readonly #View: RowClass;
-  #into: object | undefined;
-  #place: Place | undefined;
-  #otherInto: object | undefined;
-  #otherPlace: Place | undefined;
+  // Not undefined: that is `at(index)` without a view.
+  #into: object | null = null;
+  #place = new Place(0);
+  #otherInto: object | null = null;
+  #otherPlace = new Place(0);
 
   constructor(binding: Binding, store: StructStore, address: number, length: number) {
     super(binding, store, address, length, length * binding.size);
@@ -177,23 +182,27 @@ class RowArray extends ArrayOfStructs {
   }
 
   override at(index: number, into?: object): StructView {
-    if (index >>> 0 !== index || index >= this.length) throw outOfRange(this.type.name, index, this.length);
+    if (this.gate[index] === undefined) throw outOfRange(this.type.name, index, this.length);
     const address = this.address + index * this.#stride;
-    if (into === undefined) return new this.#View(address);
-    if (into === this.#into) this.#place!.address = address;
-    else if (into === this.#otherInto) this.#otherPlace!.address = address;
-    else this.#remember(into).address = address;
+    if (into !== this.#into) return this.#atOther(address, into);
+    this.#place.address = address;
     return into as StructView;
   }
 
-  #remember(into: object): Place {
+  #atOther(address: number, into: object | undefined): StructView {
+    if (into === undefined) return new this.#View(address);
+    if (into !== this.#otherInto) this.#remember(into);
+    const place = into === this.#into ? this.#place : this.#otherPlace;
+    place.address = address;
+    return into as StructView;
+  }
+
+  #remember(into: object): void {
     if (!(into instanceof StructView) || into.$row !== this.binding) this.refuseInto(into);
-    const { $place } = into as RowView;
     this.#otherInto = this.#into;
     this.#otherPlace = this.#place;
     this.#into = into;
-    this.#place = $place;
-    return $place;
+    this.#place = (into as RowView).$place;
   }
 
   protected override columnAt(field: number): unknown {
@@ -208,42 +217,47 @@ class ColumnArray extends ArrayOfStructs {
   override readonly layout = 'columns';
   readonly #bases: readonly number[];
   readonly #View: ColumnClass;
-  #into: object | undefined;
-  #place: ColumnPlace | undefined;
-  #otherInto: object | undefined;
-  #otherPlace: ColumnPlace | undefined;
+  #into: object | null = null;
+  #place: ColumnPlace;
+  #otherInto: object | null = null;
+  #otherPlace: ColumnPlace;
 
   constructor(binding: Binding, store: StructStore, address: number, length: number) {
     const { offsets, byteLength } = columnsOf(binding, length);
     super(binding, store, address, length, byteLength);
     this.#bases = offsets.map((offset) => address + offset);
     this.#View = columnClassOf(binding);
+    this.#place = new ColumnPlace(0, this.#bases);
+    this.#otherPlace = this.#place;
   }
 
   override at(index: number, into?: object): StructView {
-    if (index >>> 0 !== index || index >= this.length) throw outOfRange(this.type.name, index, this.length);
-    if (into === undefined) return new this.#View(index, this.#bases);
-    const place =
-      into === this.#into
-        ? this.#place!
-        : into === this.#otherInto
-          ? this.#otherPlace!
-          : this.#remember(into);
-    place.index = index;
-    // Another array of this type may have moved the view since.
-    place.bases = this.#bases;
+    if (this.gate[index] === undefined) throw outOfRange(this.type.name, index, this.length);
+    if (into !== this.#into) return this.#atOther(index, into);
+    this.#move(this.#place, index);
     return into as StructView;
   }
 
-  #remember(into: object): ColumnPlace {
+  #atOther(index: number, into: object | undefined): StructView {
+    if (into === undefined) return new this.#View(index, this.#bases);
+    if (into !== this.#otherInto) this.#remember(into);
+    this.#move(into === this.#into ? this.#place : this.#otherPlace, index);
+    return into as StructView;
+  }
+
+  #move(place: ColumnPlace, index: number): void {
+    place.index = index;
+    // Another array of this type may have moved the view since.
+    place.bases = this.#bases;
+  }
+
+  #remember(into: object): void {
     const isColumn = into instanceof StructView && into.$row === undefined && into.$binding === this.binding;
     if (!isColumn) this.refuseInto(into);
-    const { $place } = into as ColumnView;
     this.#otherInto = this.#into;
     this.#otherPlace = this.#place;
     this.#into = into;
-    this.#place = $place;
-    return $place;
+    this.#place = (into as ColumnView).$place;
   }
 
   protected override columnAt(field: number): unknown {

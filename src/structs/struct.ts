@@ -13,7 +13,7 @@
 import { OutOfMemoryError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
 import { type Binding, openBinding } from './binding.ts';
-import { type BoundField, Field, type init, show, type value } from './field.ts';
+import { type BoundField, Field, type init, type value } from './field.ts';
 import type { AnyStructType, FieldsOnly, Init, LooseSchema, schema, View } from './inference.ts';
 import type { StructStore } from './store.ts';
 import {
@@ -31,7 +31,7 @@ import {
   resolveLayout,
   type StructLayout,
 } from './struct-layout.ts';
-import { assign, isViewMember, type RowView, refusedAddress } from './view.ts';
+import { assign, isViewMember, type RowView, refusedAddress, unknownField } from './view.ts';
 
 let types = 0;
 
@@ -94,7 +94,7 @@ export class StructType<Fields = unknown, Name extends string = string> extends 
    */
   offsetOf(field: keyof Fields & string): number {
     const index = this.layout.indexes.get(field);
-    if (index === undefined) throw new TypeError(`${this.name} has no field named ${show(field)}`);
+    if (index === undefined) throw unknownField(this, field);
     return this.layout.fields[index]!.offset;
   }
 
