@@ -122,7 +122,7 @@ export class BuddyAllocator extends Algorithm {
   private constructor(memory: Memory, start: number, thread?: Thread) {
     super(memory, start, thread);
     this.#minOrder = this.u32[this.word + PARAM]!;
-    this.minBlock = 2 ** this.#minOrder;
+    this.minBlock = bytesOf(this.#minOrder);
     this.#first = this.first;
     this.#orderMap = start + METADATA_BYTES;
     this.#ownershipMap = (this.#orderMap + alignUp(this.u32[this.word + MAP_COUNT]!, 4)) >>> 2;
@@ -138,7 +138,7 @@ export class BuddyAllocator extends Algorithm {
     this.#unlink(block, have);
     while (have > order) {
       have--;
-      const upper = block + 2 ** have;
+      const upper = block + bytesOf(have);
       this.#setOrder(upper, have | FREE_BIT);
       this.#setOrder(block, have | FREE_BIT);
       this.#link(upper, have);
@@ -163,7 +163,7 @@ export class BuddyAllocator extends Algorithm {
     let merged = order;
     for (; merged < ORDERS - 1; merged++) {
       const buddy = (lower ^ (1 << merged)) >>> 0;
-      if (buddy < this.#first || buddy + 2 ** merged > this.end) break;
+      if (buddy < this.#first || buddy + bytesOf(merged) > this.end) break;
       if (this.#orderAt(buddy) !== (merged | FREE_BIT)) break;
       this.#unlink(buddy, merged);
       const upper = Math.max(lower, buddy);
@@ -188,22 +188,22 @@ export class BuddyAllocator extends Algorithm {
   }
 
   #canGrow(block: number, have: number, order: number): boolean {
-    if (order >= ORDERS || block % 2 ** order !== 0 || block + 2 ** order > this.end) return false;
+    if (order >= ORDERS || block % bytesOf(order) !== 0 || block + bytesOf(order) > this.end) return false;
     for (let k = have; k < order; k++) {
-      if (this.#orderAt(block + 2 ** k) !== (k | FREE_BIT)) return false;
+      if (this.#orderAt(block + bytesOf(k)) !== (k | FREE_BIT)) return false;
     }
     return true;
   }
 
   #grow(block: number, have: number, order: number, aligned: number): void {
-    for (let k = have; k < order; k++) this.#unlink(block + 2 ** k, k);
+    for (let k = have; k < order; k++) this.#unlink(block + bytesOf(k), k);
     this.#setOrder(block, order | aligned);
-    for (let k = have; k < order; k++) this.#setOrder(block + 2 ** k, 0);
+    for (let k = have; k < order; k++) this.#setOrder(block + bytesOf(k), 0);
   }
 
   #shrink(block: number, have: number, order: number): void {
     for (let k = have - 1; k >= order; k--) {
-      const upper = block + 2 ** k;
+      const upper = block + bytesOf(k);
       this.#setOrder(upper, k | FREE_BIT);
       this.#setOrder(block, k);
       this.#link(upper, k);
@@ -225,16 +225,16 @@ export class BuddyAllocator extends Algorithm {
     for (;;) {
       const block = this.end;
       let order = this.#minOrder;
-      while (order < ORDERS - 1 && block % 2 ** (order + 1) === 0 && block + 2 ** (order + 1) <= to) order++;
-      if (block + 2 ** order > to) return;
+      while (order < ORDERS - 1 && block % bytesOf(order + 1) === 0 && block + bytesOf(order + 1) <= to) order++;
+      if (block + bytesOf(order) > to) return;
       this.#setOrder(block, order | FREE_BIT);
-      this.u32[this.word + END] = (block + 2 ** order) / UNIT;
+      this.u32[this.word + END] = (block + bytesOf(order)) / UNIT;
       this.#merge(block, order);
     }
   }
 
   override usableSize(address: Address): number {
-    return 2 ** (this.#orderAt(address) & ORDER_MASK);
+    return bytesOf(this.#orderAt(address) & ORDER_MASK);
   }
 
   override ownershipIndex(address: Address): number {
@@ -266,7 +266,7 @@ export class BuddyAllocator extends Algorithm {
     const byte = this.#orderAt(address);
     const order = byte & ORDER_MASK;
     const flags = byte - order;
-    const next = address + 2 ** order;
+    const next = address + bytesOf(order);
     const known = flags === 0 || flags === ALIGNED_BIT || flags === FREE_BIT;
     if (!known || order < this.#minOrder || next > this.end) {
       throw new HeapCorruptionError(address, `an order byte of ${byte} cannot be`);
@@ -276,13 +276,13 @@ export class BuddyAllocator extends Algorithm {
 
   override freeBytes(): number {
     let bytes = 0;
-    for (let order = this.#minOrder; order < ORDERS; order++) bytes += this.#listLength(order) * 2 ** order;
+    for (let order = this.#minOrder; order < ORDERS; order++) bytes += this.#listLength(order) * bytesOf(order);
     return bytes;
   }
 
   override largestFree(): number {
     const mask = this.u32[this.word + MASK]!;
-    return mask === 0 ? 0 : 2 ** (31 - Math.clz32(mask));
+    return mask === 0 ? 0 : bytesOf(31 - Math.clz32(mask));
   }
 
   override verify(): void {
@@ -291,16 +291,16 @@ export class BuddyAllocator extends Algorithm {
     let live = 0;
     for (let address = this.firstBlock(); address !== NULL; address = this.blockAfter(address)) {
       const order = this.#orderAt(address) & ORDER_MASK;
-      if (address % 2 ** order !== 0) throw new HeapCorruptionError(address, `a block of order ${order} is misaligned`);
-      this.#verifyInside(address, 2 ** order);
+      if (address % bytesOf(order) !== 0) throw new HeapCorruptionError(address, `a block of order ${order} is misaligned`);
+      this.#verifyInside(address, bytesOf(order));
       this.verifyOwnership(address);
       if (this.isFree(address)) {
         freeOf[order]!++;
         const buddy = (address ^ (1 << order)) >>> 0;
-        const inside = buddy >= this.#first && buddy + 2 ** order <= this.end;
+        const inside = buddy >= this.#first && buddy + bytesOf(order) <= this.end;
         if (inside && this.#orderAt(buddy) === (order | FREE_BIT)) throw new HeapCorruptionError(address, 'two buddies are free');
       } else {
-        used += 2 ** order;
+        used += bytesOf(order);
         live++;
       }
     }
@@ -392,10 +392,15 @@ function smallestBlock(options: BuddyOptions, region: Region): number {
     if (options.minBlock !== undefined) throw new RangeError('give minBlock or freeLists, not both');
     checkInteger('freeLists', options.freeLists, 1, ORDERS);
     const top = 2 ** Math.floor(Math.log2(region.end - region.start));
-    return Math.max(LEAST_BLOCK, top / 2 ** (options.freeLists - 1));
+    return Math.max(LEAST_BLOCK, top / bytesOf(options.freeLists - 1));
   }
   const minBlock = options.minBlock ?? DEFAULT_BLOCK;
   checkInteger('minBlock', minBlock, LEAST_BLOCK, LARGEST_BLOCK);
   if (!Number.isInteger(Math.log2(minBlock))) throw new RangeError(`minBlock must be a power of two, got ${minBlock}`);
   return minBlock;
+}
+
+/** Bytes of a block of order 0 to 31. `2 ** order` would call a library function. */
+function bytesOf(order: number): number {
+  return (1 << order) >>> 0;
 }
