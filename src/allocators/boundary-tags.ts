@@ -89,7 +89,7 @@ export abstract class BoundaryTags extends Algorithm {
     const found = this.findFree(need, align);
     if (found === 0) return NULL;
     const { i32 } = this;
-    const total = this.#freeUnits(found);
+    const total = this.freeUnits(found);
     const padding = align <= UNIT ? 0 : frontPadding(found, align);
     const block = found + padding;
     if (padding !== 0) this.#splitFront(found, total, padding);
@@ -142,7 +142,7 @@ export abstract class BoundaryTags extends Algorithm {
     const { i32 } = this;
     const above = block + units;
     const aboveIsFree = (i32[geometryIndex(above)]! & IS_FREE) !== 0;
-    const aboveUnits = aboveIsFree ? this.#freeUnits(above) : 0;
+    const aboveUnits = aboveIsFree ? this.freeUnits(above) : 0;
     let merged = units + aboveUnits;
     let start = block;
     if (belowIsFree) {
@@ -162,7 +162,7 @@ export abstract class BoundaryTags extends Algorithm {
   }
 
   /** The units of the free block at `block`, whose footer must agree: a write past the block below differs. */
-  #freeUnits(block: number): number {
+  protected freeUnits(block: number): number {
     const geometry = this.i32[geometryIndex(block)]!;
     const units = unitsIn(geometry);
     const fits = units >= MIN_UNITS && units <= this.marker - block;
@@ -191,7 +191,7 @@ export abstract class BoundaryTags extends Algorithm {
     const have = unitsIn(this.i32[geometryIndex(block)]!);
     if (need === have) return true;
     const above = block + have;
-    const room = (this.i32[geometryIndex(above)]! & IS_FREE) !== 0 ? this.#freeUnits(above) : 0;
+    const room = (this.i32[geometryIndex(above)]! & IS_FREE) !== 0 ? this.freeUnits(above) : 0;
     if (need > have + room) return false;
     const rest = have + room - need;
     if (room === 0 && rest < MIN_UNITS) return true;

@@ -1,29 +1,31 @@
 /**
  * Size classes: the block sizes that thread caches deal in.
  *
- *      class   1   2   …   8   │   9   10   11   12 │  13 …          36
- *      bytes  16  32   …  128  │ 160  192  224  256 │ 320 …      16,384
- *             steps of 16      │ four to a doubling: at most 20 % is wasted
+ *      class   1   2   …   8   │   9   10  …   16 │  17 …       48
+ *      bytes  16  32   …  128  │ 144  160  …  256 │ 288 …    4,096
+ *             steps of 16      │ eight to a doubling: at most 11 % is wasted
  *
- * Class 0 is none. A class is kept shifted left by 8, as it stands in the ownership word: that is also
+ * Larger blocks are not cached: idle in caches they would cost more than the lock does. Class 0 is none. A class is kept shifted left by 8, as it stands in the ownership word: that is also
  * where its part of a cache starts (see thread-cached.ts).
  */
 
 /** Bytes of the largest class. */
-export const LARGEST_CLASS = 16384;
+export const LARGEST_CLASS = 4096;
 /** One more than the highest class. */
-export const CLASSES = 37;
+export const CLASSES = 49;
 /** How far a class is shifted. */
 export const CLASS_SHIFT = 8;
 
 const STEP = 16;
-const LINEAR_CLASSES = 8;
+const PER_DOUBLING = 8;
 
 /** Bytes of each class, by class. */
 export const CLASS_BYTES = new Uint16Array(CLASSES);
 for (let cls = 1; cls < CLASSES; cls++) {
-  const quarter = cls - LINEAR_CLASSES;
-  CLASS_BYTES[cls] = quarter <= 0 ? cls * STEP : (4 + (((quarter - 1) & 3) + 1)) * 32 * 2 ** ((quarter - 1) >>> 2);
+  // Eighths of the doubling that the class lies in; classes up to 8 are all of the first "doubling".
+  const doubling = Math.max(0, Math.ceil(cls / PER_DOUBLING) - 2);
+  const eighths = cls - doubling * PER_DOUBLING;
+  CLASS_BYTES[cls] = eighths * STEP * 2 ** doubling;
 }
 
 /** The shifted class of a size, by (size + 15) >>> 4; sizes up to `LARGEST_CLASS`. */

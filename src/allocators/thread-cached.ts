@@ -10,7 +10,7 @@
  *
  *      start                        start + 128
  *      ├──────────────┬─────────────┼───────────────────────────┬───────────────────────┐
- *      │ control 64   │ epoch u32   │ 37 transfer lists, 128 apart │ Locked …            │
+ *      │ control 64   │ epoch u32   │ 49 transfer lists         │ Locked …              │
  *      └──────────────┴─────────────┴───────────────────────────┴───────────────────────┘
  *
  *      cache (private, one Int32Array)     class c starts at c << 8
@@ -62,7 +62,8 @@ const RACED = USED;
 const CACHE_WORDS = 64 << CLASS_SHIFT;
 const MOST_BATCH = 60;
 const LEAST_BATCH = 2;
-const LARGEST_BATCH_BYTES = 65536;
+/** More would keep large blocks apart that the allocator could merge: 64 KiB costs 2 % of a full heap. */
+const LARGEST_BATCH_BYTES = 12288;
 const LEAST_BATCH_BYTES = 512;
 /** A batch is at most this share of the capacity: small heaps keep small caches. */
 const BATCH_SHARE = 1024;
@@ -281,7 +282,7 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
     const wanted = this.#appetite[cls]!;
     this.#appetite[cls] = Math.min(this.#batch(cls), wanted * 2);
     this.#refills++;
-    list.lock.acquire();
+    list.acquire();
     let got = 0;
     try {
       this.#publish(cls);
@@ -329,7 +330,7 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
     const batch = this.#batch(cls);
     const end = base + 2 + 2 * batch;
     this.#flushes++;
-    list.lock.acquire();
+    list.acquire();
     let kept: boolean;
     try {
       this.#publish(cls);
@@ -380,7 +381,7 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
       const top = this.#cache[base]!;
       const list = this.#lists[cls]!;
       if (top === base + 2 && this.#hits[cls] === 0) continue;
-      list.lock.acquire();
+      list.acquire();
       this.#publish(cls);
       list.lock.release();
       if (top === base + 2) continue;
@@ -405,7 +406,7 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
     const { inner } = this;
     for (const list of this.#lists) {
       if (list.count === 0) continue;
-      list.lock.acquire();
+      list.acquire();
       try {
         inner.acquire();
         try {
@@ -574,6 +575,7 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
     const { f64, double } = { f64: this.#f64, double: this.#double };
     const unpublished = this.#hits.reduce((sum, hits) => sum + hits, 0);
     const moved = this.#lists.reduce((sum, list) => sum + list.allocations, unpublished);
+    const locks = this.inner.lockStats();
     const liveBlocks = numbers[4]! - numbers[5]! - cached[1]!;
     numbers[0]! += HEADER + LISTS_BYTES + this.inner.overheadBytes;
     numbers[1]! -= cached[0]!;
@@ -583,7 +585,8 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
     numbers[6] = f64[double + FAILURES]!;
     return {
       ...statsFrom(numbers),
-      ...this.inner.lockStats(),
+      lockAcquisitions: locks.lockAcquisitions + this.#lists.reduce((sum, list) => sum + list.lockAcquisitions, 0),
+      lockContended: locks.lockContended + this.#lists.reduce((sum, list) => sum + list.lockContended, 0),
       cached: cached[0]!,
       refills: this.#refills,
       flushes: this.#flushes,
@@ -611,7 +614,7 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
   verify(): void {
     for (let cls = 0; cls < CLASSES; cls++) {
       const list = this.#lists[cls]!;
-      list.lock.acquire();
+      list.acquire();
       try {
         list.verify((unit) => this.#i32[this.#indexOf(unit)]!, cls << CLASS_SHIFT);
       } finally {

@@ -96,7 +96,7 @@ export class TlsfAllocator extends BoundaryTags {
     let block = this.#head(bin);
     for (let tries = 0; block !== 0 && tries < limit; tries++) {
       if (unitsIn(this.i32[geometryIndex(block)]!) >= units) return block;
-      block = this.linked(this.i32[nextIndex(block)]!);
+      block = this.#next(block);
     }
     return 0;
   }
@@ -131,7 +131,7 @@ export class TlsfAllocator extends BoundaryTags {
     const block = sure < LARGEST_UNITS ? this.#headFrom(binOf(sure) + 1) : 0;
     if (block !== 0) return block;
     for (let bin = this.#filledFrom(binOf(units)); bin >= 0; bin = this.#filledFrom(bin + 1)) {
-      for (let at = this.#head(bin); at !== 0; at = this.linked(this.i32[nextIndex(at)]!)) {
+      for (let at = this.#head(bin); at !== 0; at = this.#next(at)) {
         if (unitsIn(this.i32[geometryIndex(at)]!) >= frontPadding(at, align) + units) return at;
       }
     }
@@ -198,12 +198,20 @@ export class TlsfAllocator extends BoundaryTags {
     return this.linked(this.i32[this.word + HEADS + bin]!);
   }
 
+  /** The next block in the bin, 0 at the end. Its back link must agree, so no walk runs in a circle. */
+  #next(block: number): number {
+    const next = this.linked(this.i32[nextIndex(block)]!);
+    if (next !== 0 && this.i32[prevIndex(next)] !== block) {
+      throw new HeapCorruptionError(next * UNIT, 'prev does not mirror next');
+    }
+    return next;
+  }
+
   // ── Look ────────────────────────────────────────────────────────────────────────────────────────
 
   protected override nextFree(block: number): number {
     if (block === 0) return this.#headFrom(0);
-    const next = this.linked(this.i32[nextIndex(block)]!);
-    return next !== 0 ? next : this.#headFrom(binOf(unitsIn(this.i32[geometryIndex(block)]!)) + 1);
+    return this.#next(block) || this.#headFrom(binOf(this.freeUnits(block)) + 1);
   }
 
   override largestFree(): number {
@@ -212,7 +220,7 @@ export class TlsfAllocator extends BoundaryTags {
     const row = 31 - Math.clz32(rows);
     const bin = (row << ROW_BITS) + 31 - Math.clz32(this.i32[this.word + BITMAPS + row]!);
     let largest = 1;
-    for (let block = this.#head(bin); block !== 0; block = this.linked(this.i32[nextIndex(block)]!)) {
+    for (let block = this.#head(bin); block !== 0; block = this.#next(block)) {
       largest = Math.max(largest, unitsIn(this.i32[geometryIndex(block)]!));
     }
     return (largest - 1) * UNIT;

@@ -1,10 +1,10 @@
 /**
  * Transfer list: where the thread caches of one size class exchange blocks.
  *
- *      0              8            12       16            24                128
- *     ┌──────────────┬────────────┬────────┬─────────────┬────────┬ ─ ─ ─ ─ ─┐
- *     │ lock         │ head unit  │ count  │ allocations │ frees  │ (unused) │
- *     └──────────────┴────────────┴────────┴─────────────┴────────┴ ─ ─ ─ ─ ─┘
+ *      0      8            12       16            24      32             40          128
+ *     ┌──────┬────────────┬────────┬─────────────┬───────┬──────────────┬───────────┬ ─ ─ ─┐
+ *     │ lock │ head unit  │ count  │ allocations │ frees │ acquisitions │ contended │      │
+ *     └──────┴────────────┴────────┴─────────────┴───────┴──────────────┴───────────┴ ─ ─ ─┘
  *     ▲ one line and its neighbour for each class, so that classes do not share cache lines
  *
  *     a block on the list: its first word is the unit of the next one, its ownership TRANSFER
@@ -27,6 +27,8 @@ const HEAD = 2;
 const COUNT = 3;
 const ALLOCATIONS = 2;
 const FREES = 3;
+const ACQUISITIONS = 4;
+const CONTENDED = 5;
 
 /** One thread's handle of a class's list. */
 export class TransferList {
@@ -42,6 +44,23 @@ export class TransferList {
     this.#f64 = memory.f64;
     this.#word = address >>> 2;
     this.#double = address >>> 3;
+  }
+
+  /** Takes the lock and counts. */
+  acquire(): void {
+    const contended = this.lock.acquire();
+    this.#f64[this.#double + ACQUISITIONS]! += 1;
+    if (contended) this.#f64[this.#double + CONTENDED]! += 1;
+  }
+
+  /** How often the lock was taken. */
+  get lockAcquisitions(): number {
+    return this.#f64[this.#double + ACQUISITIONS]!;
+  }
+
+  /** How often another thread held it then. */
+  get lockContended(): number {
+    return this.#f64[this.#double + CONTENDED]!;
   }
 
   /** How many blocks the list holds. */

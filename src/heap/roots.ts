@@ -54,6 +54,8 @@ export class Roots<H extends RootStore> {
   readonly #timeout: number;
   readonly #u32: Uint32Array;
   readonly #i32: Int32Array;
+  /** How far the walk over the list has come: one of more entries than the heap can hold is a circle. */
+  #steps = 0;
 
   constructor(heap: H, lock: Lock, thread: Thread, timeout: number) {
     this.#heap = heap;
@@ -190,18 +192,26 @@ export class Roots<H extends RootStore> {
 
   /** The target's address; 0 when the name is now this thread's to make; minus the maker's token. */
   #openOrClaim(bytes: Uint8Array): number {
+    // Most names are there already: opening them takes no room.
+    const there = this.#lookUp(bytes, NULL);
+    if (there !== 0) return there;
     const spare = this.#newEntry(bytes, NULL, this.#thread.token);
-    let found = 0;
+    const found = this.#lookUp(bytes, spare);
+    if (found !== 0) this.#heap.free(spare);
+    return found;
+  }
+
+  /** The target's address or minus the maker's token; when there is neither, 0, and `spare` is linked. */
+  #lookUp(bytes: Uint8Array, spare: Address): number {
     this.#lock.acquire();
     try {
       const entry = this.#find(bytes);
-      if (entry === NULL) this.#link(spare);
-      else found = this.#makerOf(entry) === 0 ? this.#targetOf(entry) : -this.#makerOf(entry);
+      if (entry !== NULL) return this.#makerOf(entry) === 0 ? this.#targetOf(entry) : -this.#makerOf(entry);
+      if (spare !== NULL) this.#link(spare);
+      return 0;
     } finally {
       this.#lock.release();
     }
-    if (found !== 0) this.#heap.free(spare);
-    return found;
   }
 
   #make<V extends Placed>(bytes: Uint8Array, X: Openable<H, V>, make: () => Address | Placed): V {
@@ -281,10 +291,14 @@ export class Roots<H extends RootStore> {
   }
 
   #first(): Address {
+    this.#steps = 0;
     return this.#checked(this.#u32[ROOT_LIST]!);
   }
 
   #after(entry: Address): Address {
+    if (++this.#steps * ENTRY_BYTES > this.#heap.memory.byteLength) {
+      throw new HeapCorruptionError(entry, 'the root list runs in a circle');
+    }
     return this.#checked(this.#u32[(entry >>> 2) + NEXT]!);
   }
 

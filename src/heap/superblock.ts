@@ -23,6 +23,7 @@ import { AttachError } from '../errors.ts';
 import { type Address, UNIT } from '../memory/address.ts';
 import { atomicLoad, atomicStore } from '../memory/atomics.ts';
 import type { Memory } from '../memory/memory.ts';
+import { SLOT_BYTES } from './slots.ts';
 
 /** Bytes of the superblock. */
 export const SUPERBLOCK_BYTES = 128;
@@ -111,7 +112,8 @@ export function readSuperblock(memory: Memory): Superblock {
     layouts: u32[LAYOUTS]! * UNIT,
     allocator: u32[ALLOCATOR]! * UNIT,
   };
-  const ordered = SUPERBLOCK_BYTES <= parts.slots && parts.slots < parts.layouts && parts.layouts < parts.allocator;
+  const slotsEnd = parts.slots + parts.maxThreads * SLOT_BYTES;
+  const ordered = SUPERBLOCK_BYTES <= parts.slots && slotsEnd <= parts.layouts && parts.layouts < parts.allocator;
   const threads = parts.maxThreads >= 1 && parts.maxThreads <= 255;
   if (!ordered || !threads || parts.allocator >= byteLength || !(parts.lockTimeout > 0)) {
     throw new AttachError('the superblock contradicts itself: the heap was overwritten');

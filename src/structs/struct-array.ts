@@ -13,6 +13,9 @@
  * there. Freeing it in one thread leaves the others' handles dangling, as with any block.
  */
 
+// The declarations name Symbol.dispose: users whose `lib` has none get it from here.
+/// <reference lib="esnext.disposable" preserve="true" />
+
 import { AttachError, hex, OutOfMemoryError } from '../errors.ts';
 import { ADDRESS_LIMIT, type Address, alignUp, NULL, UNIT } from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';
@@ -164,15 +167,17 @@ abstract class ArrayOfStructs {
 /** How many elements an inspector shows. */
 const SHOWN = 100;
 
+/** What no caller can give as `into`. */
+const NO_VIEW: object = {};
+
 /** Structs one after another. */
 class RowArray extends ArrayOfStructs {
   override readonly layout = 'rows';
   readonly #stride: number;
   readonly #View: RowClass;
-  // Not undefined: that is `at(index)` without a view.
-  #into: object | null = null;
+  #into = NO_VIEW;
   #place = new Place(0);
-  #otherInto: object | null = null;
+  #otherInto = NO_VIEW;
   #otherPlace = new Place(0);
 
   constructor(binding: Binding, store: StructStore, address: number, length: number) {
@@ -217,9 +222,9 @@ class ColumnArray extends ArrayOfStructs {
   override readonly layout = 'columns';
   readonly #bases: readonly number[];
   readonly #View: ColumnClass;
-  #into: object | null = null;
+  #into = NO_VIEW;
   #place: ColumnPlace;
-  #otherInto: object | null = null;
+  #otherInto = NO_VIEW;
   #otherPlace: ColumnPlace;
 
   constructor(binding: Binding, store: StructStore, address: number, length: number) {
