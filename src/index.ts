@@ -38,6 +38,7 @@ export {
   type ThreadInfo,
 } from './heap/heap.ts';
 export type { Openable, Placed, Roots } from './heap/roots.ts';
+export type { LeakGroup, Tracker } from './heap/tracking.ts';
 export { type Address, GiB, KiB, MiB, NULL, toAddress } from './memory/address.ts';
 export { Memory, type ViewConstructor } from './memory/memory.ts';
 export type { Lock, LockOptions } from './sync/lock.ts';

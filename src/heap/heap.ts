@@ -49,6 +49,7 @@ import { attached } from './attached.ts';
 import { drawHeap } from './picture.ts';
 import { refusing } from './released.ts';
 import { type Placed, Roots } from './roots.ts';
+import { type HeapCore, Tracker } from './tracking.ts';
 import { SLOT_BYTES, ThreadSlots } from './slots.ts';
 import { heapId, laySuperblock, publishSuperblock, ROOT_LOCK, readSuperblock, type Superblock, SUPERBLOCK_BYTES } from './superblock.ts';
 
@@ -139,7 +140,9 @@ export class Heap implements Allocator, StructStore {
   readonly #slots: ThreadSlots;
   readonly #handlers: ExhaustedHandler[] = [];
   readonly #forgetExit: () => void;
-  #allocator: Locked | ThreadCached;
+  /** What this thread allocates from: `#base`, or a tracker before it. */
+  #allocator: HeapCore;
+  #base: Locked | ThreadCached;
   #roots: Roots<Heap>;
   #handling = false;
 
@@ -154,6 +157,7 @@ export class Heap implements Allocator, StructStore {
     this.#lockTimeout = parts.lockTimeout;
     this.#slots = slots;
     this.#allocator = allocator;
+    this.#base = allocator;
     this.#roots = new Roots<Heap>(this, this.lock(ROOT_LOCK), thread, parts.lockTimeout);
     this.#forgetExit = onExit(() => this.#leave());
     attached().heaps.set(this.id, this);
@@ -249,8 +253,9 @@ export class Heap implements Allocator, StructStore {
     if (table.heaps.get(this.id) !== this) return;
     table.heaps.delete(this.id);
     if (table.fallback === this) table.fallback = undefined;
-    const allocator = this.#allocator;
+    const allocator = this.#base;
     this.#allocator = DETACHED;
+    this.#base = DETACHED;
     this.#roots = DETACHED_ROOTS;
     // With a lock in its hands the thread leaves its slot as it is: the record leads others to the lock.
     if (this.#slots.holdsLocks(this.#thread)) return;
@@ -464,7 +469,7 @@ export class Heap implements Allocator, StructStore {
    * it coalesces. Without thread caches there is nothing to give back.
    */
   flush(): void {
-    if (this.#allocator instanceof ThreadCached) this.#allocator.flush();
+    if (this.#base instanceof ThreadCached) this.#base.flush();
   }
 
   /**
@@ -479,7 +484,7 @@ export class Heap implements Allocator, StructStore {
   /** This thread goes on after `rest()`. Without a `rest()` before it does nothing. */
   resume(): void {
     if (this.#slots.resume(this.#thread)) return;
-    const allocator = this.#allocator;
+    const allocator = this.#base;
     if (allocator instanceof ThreadCached) {
       // Whoever drains holds the allocator's lock until it is done.
       allocator.inner.acquire();
@@ -501,6 +506,24 @@ export class Heap implements Allocator, StructStore {
       const owned = blocks.get(slot.slot);
       return { slot: slot.slot, threadId: slot.threadId, generation: slot.generation, state: slot.idle ? 'idle' : 'active', ownedBlocks: owned?.count ?? 0, ownedBytes: owned?.bytes ?? 0 };
     });
+  }
+
+  /**
+   * Remembers from now on where this thread's blocks are allocated, for a report of what is still live.
+   * For debugging: it takes a stack trace for each allocation. Tracking twice gives the same tracker.
+   *
+   *     const tracker = heap.track();
+   *     …
+   *     console.table(tracker.report()); // [{ site, blocks, bytes, addresses }]
+   *     tracker.stop();
+   */
+  track(): Tracker {
+    if (this.#allocator instanceof Tracker) return this.#allocator;
+    const tracker = new Tracker(this.#base, this.threadSlot, () => {
+      if (this.#allocator === tracker) this.#allocator = this.#base;
+    });
+    this.#allocator = tracker;
+    return tracker;
   }
 
   // ── For people and tools ────────────────────────────────────────────────────────────────────────
