@@ -8,7 +8,9 @@
 
 /** Formats an address for messages: `0x` and at least eight hexadecimal digits. */
 export function hex(address: number): string {
-  return Number.isInteger(address) && address >= 0 ? `0x${address.toString(16).padStart(8, '0')}` : String(address);
+  return Number.isInteger(address) && address >= 0
+    ? `0x${address.toString(16).padStart(8, '0')}`
+    : String(address);
 }
 
 /** The base of all sabheap errors: `error instanceof SabheapError` tells ours from others. */

@@ -2,17 +2,18 @@
  * sabheap: a multi-threaded heap inside one SharedArrayBuffer. All public names, one explicit list.
  */
 
-export { type Algorithm, type RegionOptions } from './allocators/algorithm.ts';
+export type { Algorithm, RegionOptions } from './allocators/algorithm.ts';
 export type { Allocator, AllocatorStats, BlockInfo } from './allocators/allocator.ts';
 export { BuddyAllocator, type BuddyOptions } from './allocators/buddy.ts';
 export { BumpAllocator, type Mark } from './allocators/bump.ts';
+export type { CachedStats } from './allocators/cached-blocks.ts';
 export { HybridAllocator, type HybridOptions } from './allocators/hybrid.ts';
 export type { AlgorithmClass } from './allocators/kinds.ts';
 export { LinkedListAllocator } from './allocators/linked-list.ts';
 export { Locked, type LockedOptions, type LockKind } from './allocators/locked.ts';
 export type { BlockState } from './allocators/ownership.ts';
 export { PoolAllocator, type PoolOptions } from './allocators/pool.ts';
-export { type CachedStats, ThreadCached, type ThreadCachedOptions } from './allocators/thread-cached.ts';
+export { ThreadCached, type ThreadCachedOptions } from './allocators/thread-cached.ts';
 export { TlsfAllocator } from './allocators/tlsf.ts';
 export {
   AttachError,
@@ -31,19 +32,15 @@ export { Arena } from './heap/arena.ts';
 export {
   type ExhaustedHandler,
   Heap,
-  type HeapAllocator,
   type HeapHandle,
-  type HeapOptions,
   type Layout,
   type ThreadInfo,
 } from './heap/heap.ts';
+export type { HeapAllocator, HeapOptions } from './heap/options.ts';
 export type { Openable, Placed, Roots } from './heap/roots.ts';
 export type { LeakGroup, Tracker } from './heap/tracking.ts';
 export { type Address, GiB, KiB, MiB, NULL, toAddress } from './memory/address.ts';
 export { Memory, type ViewConstructor } from './memory/memory.ts';
-export type { Lock, LockOptions } from './sync/lock.ts';
-export { ParkLock } from './sync/park-lock.ts';
-export { SpinLock } from './sync/spin-lock.ts';
 export { array, bytes } from './structs/array-field.ts';
 export { type AtomicCell, atomic, type WaitableCell } from './structs/atomic-cell.ts';
 export type { Field } from './structs/field.ts';
@@ -56,3 +53,6 @@ export { bool, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64 } from './structs/
 export type { StructStore } from './structs/store.ts';
 export { type StructType, struct } from './structs/struct.ts';
 export type { ArrayLayout, StructArray, StructArrayHandle } from './structs/struct-array.ts';
+export type { Lock, LockOptions } from './sync/lock.ts';
+export { ParkLock } from './sync/park-lock.ts';
+export { SpinLock } from './sync/spin-lock.ts';

@@ -17,10 +17,10 @@
  */
 
 import { HeapCorruptionError, hex, InvalidFreeError } from '../errors.ts';
-import { type Address, ADDRESS_LIMIT, alignDown, naturalAlign } from '../memory/address.ts';
 import * as addresses from '../memory/address.ts';
-import { checkAlign, checkInteger, checkSize } from '../memory/layout.ts';
+import { ADDRESS_LIMIT, type Address, alignDown, naturalAlign } from '../memory/address.ts';
 import * as layouts from '../memory/layout.ts';
+import { checkAlign, checkInteger, checkSize } from '../memory/layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import { Thread } from '../sync/thread.ts';
 import type { Allocator, AllocatorStats, BlockInfo } from './allocator.ts';
@@ -289,7 +289,10 @@ export abstract class Algorithm implements Allocator {
     const counted = f64[double + ALLOCATIONS]! - f64[double + FREES]!;
     if (f64[double + USED] !== used || counted !== liveBlocks) {
       const claim = `${f64[double + USED]} bytes in ${counted} blocks`;
-      throw new HeapCorruptionError(this.start, `the counters say ${claim} are given out, the blocks ${used} in ${liveBlocks}`);
+      throw new HeapCorruptionError(
+        this.start,
+        `the counters say ${claim} are given out, the blocks ${used} in ${liveBlocks}`,
+      );
     }
   }
 
@@ -307,11 +310,15 @@ export abstract class Algorithm implements Allocator {
   }
 
   protected notHeld(address: Address, index: number): InvalidFreeError {
-    if (address >>> 0 !== address) return new InvalidFreeError(address, 'an address is an integer from 0 to 2^32 - 1');
+    if (address >>> 0 !== address)
+      return new InvalidFreeError(address, 'an address is an integer from 0 to 2^32 - 1');
     if (address % UNIT !== 0) return new InvalidFreeError(address, 'it is not a multiple of 8');
     const first = this.first;
     if (address < first || address >= this.end) {
-      return new InvalidFreeError(address, `this allocator's blocks lie from ${hex(first)} to ${hex(this.end)}`);
+      return new InvalidFreeError(
+        address,
+        `this allocator's blocks lie from ${hex(first)} to ${hex(this.end)}`,
+      );
     }
     if (index < 0) return new InvalidFreeError(address, 'no block starts there, or it is free already');
     return new InvalidFreeError(address, `the block is ${STATE_NAMES[stateOf(this.i32[index]!)]} already`);
@@ -331,7 +338,8 @@ export function checkLayout(size: number, align: number): void {
 
 /** Turns what `measure` wrote into stats. */
 export function statsFrom(numbers: Float64Array): AllocatorStats {
-  const [capacity, used, free, largestFree, allocations, frees, failures, peakUsed] = numbers as unknown as number[];
+  const [capacity, used, free, largestFree, allocations, frees, failures, peakUsed] =
+    numbers as unknown as number[];
   return {
     capacity: capacity!,
     used: used!,
@@ -389,7 +397,9 @@ export function checkRegion(memory: Memory, options: RegionOptions, least: numbe
   checkInteger('byteLength', byteLength, 0, memory.byteLength - start);
   const end = start + alignDown(byteLength, UNIT);
   if (end - start < least) {
-    throw new RangeError(`a region of ${byteLength} bytes is too small: this allocator needs at least ${least}`);
+    throw new RangeError(
+      `a region of ${byteLength} bytes is too small: this allocator needs at least ${least}`,
+    );
   }
   return { start, end };
 }

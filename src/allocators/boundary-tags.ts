@@ -23,8 +23,8 @@
  */
 
 import { HeapCorruptionError } from '../errors.ts';
-import { type Address, alignDown, alignUp } from '../memory/address.ts';
 import * as addresses from '../memory/address.ts';
+import { type Address, alignDown, alignUp } from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';
 import { Algorithm } from './algorithm.ts';
 import * as blocks from './block.ts';
@@ -104,7 +104,10 @@ export abstract class BoundaryTags extends Algorithm {
     }
     const own = ownershipIndexOf(block);
     i32[own] = liveWord(i32[own]!, this.owner);
-    i32[geometryIndex(block)] = geometryOf(taken, (padding !== 0 ? BELOW_FREE : 0) | (align > UNIT ? ALIGNED : 0));
+    i32[geometryIndex(block)] = geometryOf(
+      taken,
+      (padding !== 0 ? BELOW_FREE : 0) | (align > UNIT ? ALIGNED : 0),
+    );
     return ((block + 1) * UNIT) as Address;
   }
 
@@ -178,7 +181,10 @@ export abstract class BoundaryTags extends Algorithm {
     const below = block - units;
     const fits = units >= MIN_UNITS && below >= this.firstUnit;
     if (!fits || this.i32[geometryIndex(below)] !== geometryOf(units, IS_FREE)) {
-      throw new HeapCorruptionError(block * UNIT - 4, `the footer of the free block below says ${units} units, its header not`);
+      throw new HeapCorruptionError(
+        block * UNIT - 4,
+        `the footer of the free block below says ${units} units, its header not`,
+      );
     }
     return units;
   }
@@ -459,7 +465,8 @@ export abstract class BoundaryTags extends Algorithm {
       const geometry = i32[geometryIndex(block)]!;
       const units = this.#unitsAt(block);
       const isFree = (geometry & IS_FREE) !== 0;
-      if (isFree && belowIsFree) throw new HeapCorruptionError(block * UNIT, 'two neighbouring blocks are free');
+      if (isFree && belowIsFree)
+        throw new HeapCorruptionError(block * UNIT, 'two neighbouring blocks are free');
       this.#verifyBelowBit(block, geometry, belowIsFree);
       this.verifyOwnership(((block + 1) * UNIT) as Address);
       if (isFree) {
@@ -474,7 +481,8 @@ export abstract class BoundaryTags extends Algorithm {
       belowIsFree = isFree;
     }
     const end = i32[geometryIndex(marker)]!;
-    if ((end & ~BELOW_FREE) !== 0) throw new HeapCorruptionError(marker * UNIT, 'the end marker was overwritten');
+    if ((end & ~BELOW_FREE) !== 0)
+      throw new HeapCorruptionError(marker * UNIT, 'the end marker was overwritten');
     this.#verifyBelowBit(marker, end, belowIsFree);
     this.verifyIndex(freeCount);
     this.verifyCounters(used, liveCount);
@@ -482,7 +490,10 @@ export abstract class BoundaryTags extends Algorithm {
 
   #verifyBelowBit(block: number, geometry: number, belowIsFree: boolean): void {
     if (((geometry & BELOW_FREE) !== 0) === belowIsFree) return;
-    throw new HeapCorruptionError(block * UNIT, `"below free" is wrong: the block below is ${belowIsFree ? '' : 'not '}free`);
+    throw new HeapCorruptionError(
+      block * UNIT,
+      `"below free" is wrong: the block below is ${belowIsFree ? '' : 'not '}free`,
+    );
   }
 
   /** The fewest bytes that a region needs behind a control block of `controlBytes`. */

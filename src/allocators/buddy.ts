@@ -33,7 +33,15 @@ import { type Address, alignUp, NULL, UNIT } from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Thread } from '../sync/thread.ts';
-import { Algorithm, checkRegion, layControl, type OwnershipCodec, type Region, type RegionOptions, sealControl } from './algorithm.ts';
+import {
+  Algorithm,
+  checkRegion,
+  layControl,
+  type OwnershipCodec,
+  type Region,
+  type RegionOptions,
+  sealControl,
+} from './algorithm.ts';
 import { CONTROL_BYTES, checkControl, END, KIND_BUDDY, OWN, PARAM } from './control.ts';
 import { freeWord, liveWord, withoutClass } from './ownership.ts';
 
@@ -88,7 +96,9 @@ export class BuddyAllocator extends Algorithm {
     const first = alignUp(region.start + METADATA_BYTES + alignUp(count, 4) + 4 * count, minBlock);
     if (first + minBlock > region.end) {
       const maps = first - region.start;
-      throw new RangeError(`a region of ${region.end - region.start} bytes is too small: its maps alone take ${maps}`);
+      throw new RangeError(
+        `a region of ${region.end - region.start} bytes is too small: its maps alone take ${maps}`,
+      );
     }
     layControl(memory, region, Math.log2(minBlock), first, first);
     memory.u8.fill(0, region.start + CONTROL_BYTES, first);
@@ -225,7 +235,8 @@ export class BuddyAllocator extends Algorithm {
     for (;;) {
       const block = this.end;
       let order = this.#minOrder;
-      while (order < ORDERS - 1 && block % bytesOf(order + 1) === 0 && block + bytesOf(order + 1) <= to) order++;
+      while (order < ORDERS - 1 && block % bytesOf(order + 1) === 0 && block + bytesOf(order + 1) <= to)
+        order++;
       if (block + bytesOf(order) > to) return;
       this.#setOrder(block, order | FREE_BIT);
       this.u32[this.word + END] = (block + bytesOf(order)) / UNIT;
@@ -276,7 +287,8 @@ export class BuddyAllocator extends Algorithm {
 
   override freeBytes(): number {
     let bytes = 0;
-    for (let order = this.#minOrder; order < ORDERS; order++) bytes += this.#listLength(order) * bytesOf(order);
+    for (let order = this.#minOrder; order < ORDERS; order++)
+      bytes += this.#listLength(order) * bytesOf(order);
     return bytes;
   }
 
@@ -291,14 +303,16 @@ export class BuddyAllocator extends Algorithm {
     let live = 0;
     for (let address = this.firstBlock(); address !== NULL; address = this.blockAfter(address)) {
       const order = this.#orderAt(address) & ORDER_MASK;
-      if (address % bytesOf(order) !== 0) throw new HeapCorruptionError(address, `a block of order ${order} is misaligned`);
+      if (address % bytesOf(order) !== 0)
+        throw new HeapCorruptionError(address, `a block of order ${order} is misaligned`);
       this.#verifyInside(address, bytesOf(order));
       this.verifyOwnership(address);
       if (this.isFree(address)) {
         freeOf[order]!++;
         const buddy = (address ^ (1 << order)) >>> 0;
         const inside = buddy >= this.#first && buddy + bytesOf(order) <= this.end;
-        if (inside && this.#orderAt(buddy) === (order | FREE_BIT)) throw new HeapCorruptionError(address, 'two buddies are free');
+        if (inside && this.#orderAt(buddy) === (order | FREE_BIT))
+          throw new HeapCorruptionError(address, 'two buddies are free');
       } else {
         used += bytesOf(order);
         live++;
@@ -310,15 +324,21 @@ export class BuddyAllocator extends Algorithm {
 
   #verifyInside(block: number, size: number): void {
     for (let inner = block + this.minBlock; inner < block + size; inner += this.minBlock) {
-      if (this.#orderAt(inner) !== 0) throw new HeapCorruptionError(inner, 'an order byte inside a block is set');
+      if (this.#orderAt(inner) !== 0)
+        throw new HeapCorruptionError(inner, 'an order byte inside a block is set');
     }
   }
 
   #verifyList(order: number, free: number): void {
     const listed = this.#listLength(order);
-    if (listed !== free) throw new HeapCorruptionError(this.start, `${free} free blocks of order ${order}, ${listed} of them listed`);
+    if (listed !== free)
+      throw new HeapCorruptionError(
+        this.start,
+        `${free} free blocks of order ${order}, ${listed} of them listed`,
+      );
     const bit = (this.u32[this.word + MASK]! & (1 << order)) !== 0;
-    if (bit !== listed > 0) throw new HeapCorruptionError(this.start, `the mask is wrong about order ${order}`);
+    if (bit !== listed > 0)
+      throw new HeapCorruptionError(this.start, `the mask is wrong about order ${order}`);
   }
 
   /** How many blocks the list of an order holds; checks each and its links. */
@@ -327,7 +347,11 @@ export class BuddyAllocator extends Algorithm {
     let prev = 0;
     for (let block = this.#head(order); block !== 0; block = this.u32[block >>> 2]! * UNIT) {
       const inside = block >= this.#first && block < this.end && block % this.minBlock === 0;
-      if (!inside || this.#orderAt(block) !== (order | FREE_BIT) || this.u32[(block >>> 2) + 1]! * UNIT !== prev) {
+      if (
+        !inside ||
+        this.#orderAt(block) !== (order | FREE_BIT) ||
+        this.u32[(block >>> 2) + 1]! * UNIT !== prev
+      ) {
         throw new HeapCorruptionError(block, `the free list of order ${order} is broken`);
       }
       prev = block;
@@ -377,7 +401,10 @@ export class BuddyAllocator extends Algorithm {
     const next = u32[block >>> 2]!;
     const prev = u32[(block >>> 2) + 1]!;
     const unit = block / UNIT;
-    if ((next !== 0 && u32[next * 2 + 1] !== unit) || u32[prev === 0 ? this.#headIndex(order) : prev * 2] !== unit) {
+    if (
+      (next !== 0 && u32[next * 2 + 1] !== unit) ||
+      u32[prev === 0 ? this.#headIndex(order) : prev * 2] !== unit
+    ) {
       throw new HeapCorruptionError(block, `the links of a free block of order ${order} were overwritten`);
     }
     if (next !== 0) u32[next * 2 + 1] = prev;
@@ -396,7 +423,8 @@ function smallestBlock(options: BuddyOptions, region: Region): number {
   }
   const minBlock = options.minBlock ?? DEFAULT_BLOCK;
   checkInteger('minBlock', minBlock, LEAST_BLOCK, LARGEST_BLOCK);
-  if (!Number.isInteger(Math.log2(minBlock))) throw new RangeError(`minBlock must be a power of two, got ${minBlock}`);
+  if (!Number.isInteger(Math.log2(minBlock)))
+    throw new RangeError(`minBlock must be a power of two, got ${minBlock}`);
   return minBlock;
 }
 

@@ -22,8 +22,26 @@ import { checkInteger } from '../memory/layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Thread } from '../sync/thread.ts';
 import { Algorithm, checkRegion, layControl, type RegionOptions, sealControl } from './algorithm.ts';
-import { ALIGNED, geometryIndex, geometryOf, HEADER_BYTES, IS_FREE, ownershipIndexOf, unitsIn } from './block.ts';
-import { ALLOCATIONS, CONTROL_BYTES, checkControl, END, FIRST, FREES, KIND_BUMP, OWN, USED } from './control.ts';
+import {
+  ALIGNED,
+  geometryIndex,
+  geometryOf,
+  HEADER_BYTES,
+  IS_FREE,
+  ownershipIndexOf,
+  unitsIn,
+} from './block.ts';
+import {
+  ALLOCATIONS,
+  CONTROL_BYTES,
+  checkControl,
+  END,
+  FIRST,
+  FREES,
+  KIND_BUMP,
+  OWN,
+  USED,
+} from './control.ts';
 import { freeWord, liveWord, withoutClass } from './ownership.ts';
 
 const NEXT = OWN;
@@ -214,7 +232,8 @@ export class BumpAllocator extends Algorithm {
       used += this.usableSize(address);
       live++;
     }
-    if (live === 0 && next !== this.firstUnit) throw new HeapCorruptionError(this.start, 'no block is live, but next is not reset');
+    if (live === 0 && next !== this.firstUnit)
+      throw new HeapCorruptionError(this.start, 'no block is live, but next is not reset');
     this.verifyCounters(used, live);
   }
 

@@ -74,16 +74,21 @@ export function tagOf(kind: number): number {
  */
 export function kindAt(memory: Memory, start: number): number {
   if (start >>> 0 !== start || start % 8 !== 0 || start > memory.byteLength - CONTROL_BYTES) {
-    throw new AttachError(`no allocator can start at ${hex(start)}: it wants a multiple of 8 inside the memory`);
+    throw new AttachError(
+      `no allocator can start at ${hex(start)}: it wants a multiple of 8 inside the memory`,
+    );
   }
   const tag = memory.u32[start >>> 2]!;
   const kind = tag & 0xff;
-  if (tag === 0) throw new AttachError(`the allocator at ${hex(start)} was never initialised: call create() first`);
+  if (tag === 0)
+    throw new AttachError(`the allocator at ${hex(start)} was never initialised: call create() first`);
   if (tag >>> 16 !== MAGIC >>> 16 || KIND_NAMES[kind] === undefined || kind === 0) {
     throw new AttachError(`no allocator starts at ${hex(start)}: the word there is ${hex(tag)}`);
   }
   if (((tag >>> 8) & 0xff) !== VERSION) {
-    throw new AttachError(`the allocator at ${hex(start)} has layout version ${(tag >>> 8) & 0xff}, this library reads ${VERSION}`);
+    throw new AttachError(
+      `the allocator at ${hex(start)} has layout version ${(tag >>> 8) & 0xff}, this library reads ${VERSION}`,
+    );
   }
   return kind;
 }
@@ -102,6 +107,8 @@ export function checkControl(memory: Memory, start: number, kind: number): void 
   const first = memory.u32[word + FIRST]! * 8;
   const end = memory.u32[word + END]! * 8;
   if (first < 0 || end < first || end > memory.byteLength) {
-    throw new AttachError(`the ${KIND_NAMES[kind]} at ${hex(start)} claims ${hex(first)} to ${hex(end)}, outside the memory`);
+    throw new AttachError(
+      `the ${KIND_NAMES[kind]} at ${hex(start)} claims ${hex(first)} to ${hex(end)}, outside the memory`,
+    );
   }
 }

@@ -20,7 +20,15 @@ import { type Address, alignUp, NULL, UNIT } from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Thread } from '../sync/thread.ts';
-import { Algorithm, checkRegion, layControl, MEASURES, type OwnershipCodec, type RegionOptions, sealControl } from './algorithm.ts';
+import {
+  Algorithm,
+  checkRegion,
+  layControl,
+  MEASURES,
+  type OwnershipCodec,
+  type RegionOptions,
+  sealControl,
+} from './algorithm.ts';
 import { BumpAllocator } from './bump.ts';
 import { CONTROL_BYTES, checkControl, KIND_HYBRID, OWN } from './control.ts';
 import { type AlgorithmClass, attachAlgorithm } from './kinds.ts';
@@ -29,7 +37,8 @@ import { type AlgorithmClass, attachAlgorithm } from './kinds.ts';
 const PERMANENT = OWN;
 
 /** What a hybrid allocator can be told. */
-export interface HybridOptions<A extends Algorithm = Algorithm, O extends RegionOptions = RegionOptions> extends RegionOptions {
+export interface HybridOptions<A extends Algorithm = Algorithm, O extends RegionOptions = RegionOptions>
+  extends RegionOptions {
   /** The algorithm of the permanent part. */
   readonly allocator: AlgorithmClass<A, O>;
   /** Its own options. */
@@ -51,7 +60,10 @@ export class HybridAllocator<A extends Algorithm = Algorithm> extends Algorithm 
    *
    * @throws RangeError when the region or a part is misaligned, outside the memory or too small
    */
-  static create<A extends Algorithm, O extends RegionOptions>(memory: Memory, options: HybridOptions<A, O>): HybridAllocator<A> {
+  static create<A extends Algorithm, O extends RegionOptions>(
+    memory: Memory,
+    options: HybridOptions<A, O>,
+  ): HybridAllocator<A> {
     const region = checkRegion(memory, options, 4 * CONTROL_BYTES);
     const room = region.end - region.start - CONTROL_BYTES;
     const temporaryBytes = options.temporaryBytes ?? Math.floor(room / 4);
@@ -82,7 +94,8 @@ export class HybridAllocator<A extends Algorithm = Algorithm> extends Algorithm 
     const temporary = BumpAllocator.attach(memory, start + CONTROL_BYTES, thread);
     const boundary = memory.u32[(start >>> 2) + PERMANENT]! * UNIT;
     // Also keeps a boundary that leads back to `start` from attaching for ever.
-    if (temporary.end !== boundary) throw new AttachError(`the hybrid allocator at ${hex(start)} has a gap between its parts`);
+    if (temporary.end !== boundary)
+      throw new AttachError(`the hybrid allocator at ${hex(start)} has a gap between its parts`);
     const permanent = attachAlgorithm(memory, boundary, thread);
     return new HybridAllocator(memory, start, temporary, permanent);
   }

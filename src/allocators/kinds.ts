@@ -9,7 +9,15 @@ import type { Thread } from '../sync/thread.ts';
 import type { Algorithm, RegionOptions } from './algorithm.ts';
 import { BuddyAllocator } from './buddy.ts';
 import { BumpAllocator } from './bump.ts';
-import { KIND_BUDDY, KIND_BUMP, KIND_HYBRID, KIND_LINKED_LIST, KIND_POOL, KIND_TLSF, kindAt } from './control.ts';
+import {
+  KIND_BUDDY,
+  KIND_BUMP,
+  KIND_HYBRID,
+  KIND_LINKED_LIST,
+  KIND_POOL,
+  KIND_TLSF,
+  kindAt,
+} from './control.ts';
 import { HybridAllocator } from './hybrid.ts';
 import { LinkedListAllocator } from './linked-list.ts';
 import { PoolAllocator } from './pool.ts';

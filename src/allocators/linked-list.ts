@@ -94,7 +94,8 @@ export class LinkedListAllocator extends BoundaryTags {
 
   protected override nextFree(block: number): number {
     const next = this.linked(this.i32[block === 0 ? this.word + HEAD : nextIndex(block)]!);
-    if (next !== 0 && next <= block) throw new HeapCorruptionError(block * UNIT, 'the free list runs backwards');
+    if (next !== 0 && next <= block)
+      throw new HeapCorruptionError(block * UNIT, 'the free list runs backwards');
     return next;
   }
 
@@ -113,11 +114,13 @@ export class LinkedListAllocator extends BoundaryTags {
       if ((this.i32[geometryIndex(block)]! & IS_FREE) === 0) {
         throw new HeapCorruptionError(block * UNIT, 'a block in the free list is not free');
       }
-      if (this.#prevFree(block) !== prev) throw new HeapCorruptionError(block * UNIT, 'prev does not mirror next');
+      if (this.#prevFree(block) !== prev)
+        throw new HeapCorruptionError(block * UNIT, 'prev does not mirror next');
       prev = block;
       seen++;
     }
-    if (seen !== count) throw new HeapCorruptionError(this.start, `${count} free blocks, ${seen} of them in the free list`);
+    if (seen !== count)
+      throw new HeapCorruptionError(this.start, `${count} free blocks, ${seen} of them in the free list`);
   }
 
   #prevFree(block: number): number {

@@ -38,7 +38,17 @@ import {
 import type { Allocator, AllocatorStats, BlockInfo } from './allocator.ts';
 import { CONTROL_BYTES, checkControl, FIRST, KIND_LOCKED, PARAM, PEAK, USED } from './control.ts';
 import { type AlgorithmClass, attachAlgorithm } from './kinds.ts';
-import { isHeld, LIVE, ORPHAN, ownerOf, SHARED, STATE_NAMES, slotOf, stateOf, unownedWord } from './ownership.ts';
+import {
+  isHeld,
+  LIVE,
+  ORPHAN,
+  ownerOf,
+  SHARED,
+  STATE_NAMES,
+  slotOf,
+  stateOf,
+  unownedWord,
+} from './ownership.ts';
 
 /** How waiters wait: `'spin'` (with back-off) or `'park'` (spin briefly, then sleep). */
 export type LockKind = 'spin' | 'park';
@@ -51,7 +61,8 @@ const ACQUISITIONS = USED;
 const CONTENDED = PEAK;
 
 /** What a locked allocator can be told. */
-export interface LockedOptions<A extends Algorithm = Algorithm, O extends RegionOptions = RegionOptions> extends RegionOptions {
+export interface LockedOptions<A extends Algorithm = Algorithm, O extends RegionOptions = RegionOptions>
+  extends RegionOptions {
   /** The algorithm to put the lock around. */
   readonly allocator: AlgorithmClass<A, O>;
   /** Its own options. */
@@ -80,7 +91,10 @@ export class Locked<A extends Algorithm = Algorithm> implements Allocator {
    *
    * @throws RangeError when the region is misaligned, outside the memory or too small
    */
-  static create<A extends Algorithm, O extends RegionOptions>(memory: Memory, options: LockedOptions<A, O>): Locked<A> {
+  static create<A extends Algorithm, O extends RegionOptions>(
+    memory: Memory,
+    options: LockedOptions<A, O>,
+  ): Locked<A> {
     const region = checkRegion(memory, options, HEADER);
     const kind = lockCode(options.lock ?? 'park');
     const inner = options.allocator.create(memory, {

@@ -42,7 +42,16 @@ export const ORPHAN = 6;
 export const QUARANTINE = 7;
 
 /** The names of the states, as `blocks()` shows them; indexed by state. */
-export const STATE_NAMES = ['free', 'hand', 'transfer', 'live', 'flight', 'shared', 'orphan', 'quarantine'] as const;
+export const STATE_NAMES = [
+  'free',
+  'hand',
+  'transfer',
+  'live',
+  'flight',
+  'shared',
+  'orphan',
+  'quarantine',
+] as const;
 /** A state's name. */
 export type BlockState = (typeof STATE_NAMES)[number];
 

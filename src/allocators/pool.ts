@@ -23,7 +23,14 @@ import { type Address, alignUp, NULL, naturalAlign, UNIT } from '../memory/addre
 import { checkInteger } from '../memory/layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Thread } from '../sync/thread.ts';
-import { Algorithm, checkRegion, layControl, type OwnershipCodec, type RegionOptions, sealControl } from './algorithm.ts';
+import {
+  Algorithm,
+  checkRegion,
+  layControl,
+  type OwnershipCodec,
+  type RegionOptions,
+  sealControl,
+} from './algorithm.ts';
 import { CONTROL_BYTES, checkControl, KIND_POOL, OWN, PARAM, USED } from './control.ts';
 import { freeWord, liveWord, withoutClass } from './ownership.ts';
 
@@ -59,8 +66,12 @@ export class PoolAllocator extends Algorithm {
     const region = checkRegion(memory, options, CONTROL_BYTES + UNIT + blockSize);
     const bytes = region.end - region.start - CONTROL_BYTES;
     let count = Math.floor(bytes / (blockSize + 5));
-    while (count > 0 && firstBlockOf(region.start, count, blockSize) + count * blockSize > region.end) count--;
-    if (count === 0) throw new RangeError(`a region of ${bytes + CONTROL_BYTES} bytes is too small for a block of ${blockSize}`);
+    while (count > 0 && firstBlockOf(region.start, count, blockSize) + count * blockSize > region.end)
+      count--;
+    if (count === 0)
+      throw new RangeError(
+        `a region of ${bytes + CONTROL_BYTES} bytes is too small for a block of ${blockSize}`,
+      );
     const first = firstBlockOf(region.start, count, blockSize);
     layControl(memory, region, blockSize, first, first + count * blockSize);
     memory.u8.fill(0, region.start + CONTROL_BYTES, first);
@@ -179,7 +190,8 @@ export class PoolAllocator extends Algorithm {
       const index = (block - this.#first) / this.blockSize;
       const byte = this.memory.u8[this.#freeMap + index]!;
       if (byte > GIVEN_OUT) throw new HeapCorruptionError(block, `a free-map byte of ${byte} cannot be`);
-      if (byte !== 0 && index >= fresh) throw new HeapCorruptionError(block, 'a block is given out that never was');
+      if (byte !== 0 && index >= fresh)
+        throw new HeapCorruptionError(block, 'a block is given out that never was');
       this.verifyOwnership(block);
       if (byte === 0) free++;
     }
@@ -191,14 +203,23 @@ export class PoolAllocator extends Algorithm {
     let listed = 0;
     for (let block = this.u32[this.word + HEAD]! * UNIT; block !== 0; block = this.u32[block >>> 2]! * UNIT) {
       const index = (block - this.#first) / this.blockSize;
-      if (index >>> 0 !== index || index >= this.capacity || !this.isFree(block as Address) || ++listed > expected) {
+      if (
+        index >>> 0 !== index ||
+        index >= this.capacity ||
+        !this.isFree(block as Address) ||
+        ++listed > expected
+      ) {
         throw new HeapCorruptionError(block, 'the free list is broken');
       }
     }
-    if (listed !== expected) throw new HeapCorruptionError(this.start, `${expected} blocks should be listed as free, ${listed} are`);
+    if (listed !== expected)
+      throw new HeapCorruptionError(this.start, `${expected} blocks should be listed as free, ${listed} are`);
   }
 }
 
 function firstBlockOf(start: number, count: number, blockSize: number): number {
-  return alignUp(start + CONTROL_BYTES + alignUp(count, 4) + 4 * count, Math.min(PAGE, naturalAlign(blockSize)));
+  return alignUp(
+    start + CONTROL_BYTES + alignUp(count, 4) + 4 * count,
+    Math.min(PAGE, naturalAlign(blockSize)),
+  );
 }

@@ -35,11 +35,28 @@ import { atomicAdd, atomicLoad } from '../memory/atomics.ts';
 import * as layouts from '../memory/layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Thread } from '../sync/thread.ts';
-import { type Algorithm, checkLayout, checkRegion, layControl, MEASURES, moveOrResize, type RegionOptions, sealControl, statsFrom } from './algorithm.ts';
-import type { Allocator, AllocatorStats, BlockInfo } from './allocator.ts';
-import { ALLOCATIONS, CONTROL_BYTES, checkControl, FAILURES, FIRST, FREES, KIND_THREAD_CACHED, PARAM, USED } from './control.ts';
+import {
+  type Algorithm,
+  checkLayout,
+  checkRegion,
+  layControl,
+  moveOrResize,
+  type RegionOptions,
+  sealControl,
+} from './algorithm.ts';
+import type { Allocator, BlockInfo } from './allocator.ts';
+import {
+  type CachedStats,
+  drainIdle,
+  drainList,
+  EXPORTED,
+  IMPORTED,
+  type Peers,
+  statsOfCached,
+} from './cached-blocks.ts';
+import { CONTROL_BYTES, checkControl, FAILURES, FIRST, KIND_THREAD_CACHED, PARAM } from './control.ts';
 import { Locked, type LockedOptions } from './locked.ts';
-import { classedHandWord, HAND, handWord, LIVE, ORPHAN, ownerOf, stateOf, TRANSFER, withState } from './ownership.ts';
+import { classedHandWord, HAND, handWord, LIVE, ORPHAN, stateOf, TRANSFER, withState } from './ownership.ts';
 import * as classes from './size-class.ts';
 import { LIST_BYTES, TransferList } from './transfer-list.ts';
 
@@ -53,11 +70,6 @@ const HEADER = CONTROL_BYTES + 64;
 const EPOCH = CONTROL_BYTES / 4;
 const LISTS = HEADER;
 const LISTS_BYTES = CLASSES * LIST_BYTES;
-
-// What the shared counters mean here; guarded by the allocator's lock.
-const IMPORTED = ALLOCATIONS;
-const EXPORTED = FREES;
-const RACED = USED;
 
 const CACHE_WORDS = 64 << CLASS_SHIFT;
 const MOST_BATCH = 60;
@@ -76,30 +88,11 @@ const CLASS_MASK = 0x3f << CLASS_SHIFT;
 const FIRST_HELD = LIVE;
 const HELD_STATES = ORPHAN - LIVE;
 
-/** What a thread cache needs to know of other threads, to take back the caches of idle ones. */
-export interface Peers {
-  /** Marks idle threads as drained. Returns the owner bits of those whose blocks are to be taken back. */
-  drainIdle(): number[];
-}
-
 /** What a cached allocator can be told: as `Locked`, which it wraps. */
-export interface ThreadCachedOptions<A extends Algorithm = Algorithm, O extends RegionOptions = RegionOptions> extends LockedOptions<A, O> {
+export interface ThreadCachedOptions<A extends Algorithm = Algorithm, O extends RegionOptions = RegionOptions>
+  extends LockedOptions<A, O> {
   /** The other threads, where a heap knows them. */
   readonly peers?: Peers;
-}
-
-/** Counters of a cached allocator. `free` counts cached blocks too. */
-export interface CachedStats extends AllocatorStats {
-  /** Usable bytes in caches and transfer lists. */
-  cached: number;
-  /** How often this thread's cache had no block and got a batch. */
-  refills: number;
-  /** How often this thread's cache was full and gave a batch. */
-  flushes: number;
-  /** Allocations of this thread that its cache served. */
-  cacheHits: number;
-  /** Blocks that were found to have been freed twice at the same moment, and dropped. */
-  racedFrees: number;
 }
 
 /** Thread-safe, and fast: a cache for each thread before a locked allocator. */
@@ -115,6 +108,8 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
   readonly #hits = new Float64Array(64);
   /** Blocks in the cache when the hits were last published, plus those that came, less those that went. */
   readonly #balance = new Float64Array(64);
+  /** Blocks dropped because two threads had freed them at the same moment, since last published. */
+  readonly #raced = new Float64Array(64);
   /** How many blocks the next refill gets: doubles up to a batch. */
   readonly #appetite = new Uint8Array(64).fill(LEAST_BATCH);
   readonly #lists: TransferList[] = [];
@@ -137,7 +132,10 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
    *
    * @throws RangeError when the region is misaligned, outside the memory or too small
    */
-  static create<A extends Algorithm, O extends RegionOptions>(memory: Memory, options: ThreadCachedOptions<A, O>): ThreadCached<A> {
+  static create<A extends Algorithm, O extends RegionOptions>(
+    memory: Memory,
+    options: ThreadCachedOptions<A, O>,
+  ): ThreadCached<A> {
     const region = checkRegion(memory, options, HEADER + LISTS_BYTES);
     const first = region.start + HEADER + LISTS_BYTES;
     const inner = Locked.create<A, O>(memory, { ...options, start: first, byteLength: region.end - first });
@@ -154,13 +152,24 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
    *
    * @throws AttachError when there is none
    */
-  static attach(memory: Memory, start: number, thread?: Thread, lockTimeout?: number, peers?: Peers): ThreadCached {
+  static attach(
+    memory: Memory,
+    start: number,
+    thread?: Thread,
+    lockTimeout?: number,
+    peers?: Peers,
+  ): ThreadCached {
     checkControl(memory, start, KIND_THREAD_CACHED);
     const inner = Locked.attach(memory, memory.u32[(start >>> 2) + FIRST]! * UNIT, thread, lockTimeout);
     return new ThreadCached(inner, start, lockTimeout, peers);
   }
 
-  private constructor(inner: Locked<A>, start: number, lockTimeout: number | undefined, peers: Peers | undefined) {
+  private constructor(
+    inner: Locked<A>,
+    start: number,
+    lockTimeout: number | undefined,
+    peers: Peers | undefined,
+  ) {
     const { memory } = inner;
     const { thread, owner } = inner.inner;
     this.memory = memory;
@@ -180,11 +189,14 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
     this.#epoch = atomicLoad(this.#i32, (start >>> 2) + EPOCH);
     const timeout = lockTimeout === undefined ? {} : { timeout: lockTimeout };
     for (let cls = 0; cls < CLASSES; cls++) {
-      this.#lists.push(new TransferList(memory, (start + LISTS + cls * LIST_BYTES) as Address, { thread, ...timeout }));
+      this.#lists.push(
+        new TransferList(memory, (start + LISTS + cls * LIST_BYTES) as Address, { thread, ...timeout }),
+      );
       const base = cls << CLASS_SHIFT;
       this.#cache[base] = cls === 0 ? 0 : base + 2;
       // Pools find ownership words by division: their blocks are not cached.
-      this.#cache[base + 1] = cls === 0 || codec.highest === 0 ? this.#cache[base]! : base + 2 + 4 * this.#batch(cls);
+      this.#cache[base + 1] =
+        cls === 0 || codec.highest === 0 ? this.#cache[base]! : base + 2 + 4 * this.#batch(cls);
     }
   }
 
@@ -240,13 +252,13 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
     this.#heedEpoch();
     const small = size <= LARGEST_CLASS && align <= DEFAULT_ALIGN;
     const cls = small ? SHIFTED_CLASS_OF[(size + 15) >>> 4]! >>> CLASS_SHIFT : 0;
-    const address = small ? this.#allocClass(cls) : this.#tryInner(size, align);
+    const address = small ? this.#allocClass(cls) : this.inner.alloc(size, align);
     return address === NULL ? this.#lastResort(size, align) : address;
   }
 
   #allocClass(cls: number): Address {
     const base = cls << CLASS_SHIFT;
-    if (this.#cache[base] === this.#cache[base + 1]) return this.#tryInner(CLASS_BYTES[cls]!, DEFAULT_ALIGN);
+    if (this.#cache[base + 1] === base + 2) return this.inner.alloc(CLASS_BYTES[cls]!, DEFAULT_ALIGN);
     for (;;) {
       if (this.#cache[base]! === base + 2 && this.#refill(cls) === 0) return NULL;
       const top = this.#cache[base]! - 2;
@@ -258,7 +270,9 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
         this.#i32[index] = word ^ HAND_TO_LIVE;
         return (this.#cache[top]! * UNIT) as Address;
       }
-      this.#dropRaced(cls);
+      // Another thread freed it at the same moment, so that it is in another cache too: drop it here.
+      this.#raced[cls]! += 1;
+      this.#balance[cls]! -= 1;
     }
   }
 
@@ -337,7 +351,10 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
       kept = list.count < LIST_BATCHES * batch;
       for (let at = base + 2; kept && at < end; at += 2) {
         const index = this.#indexOf(this.#cache[at]!);
-        if (this.#i32[index] !== this.#cache[at + 1]) continue;
+        if (this.#i32[index] !== this.#cache[at + 1]) {
+          this.#raced[cls]! += 1;
+          continue;
+        }
         this.#i32[index] = withState(this.#cache[at + 1]!, TRANSFER);
         list.push(this.#cache[at]!);
       }
@@ -358,7 +375,7 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
       for (let at = from; at < to; at += 2) {
         // A block that another thread freed at the same moment is theirs: leave it.
         if (this.#i32[this.#indexOf(this.#cache[at]!)] !== this.#cache[at + 1]) {
-          this.#f64[this.#double + RACED]! += 1;
+          this.#raced[from >>> CLASS_SHIFT]! += 1;
           continue;
         }
         inner.inner.release((this.#cache[at]! * UNIT) as Address);
@@ -372,7 +389,7 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
   /** Gives this thread's cache, and what lies on transfer lists, back to the allocator, where it coalesces. */
   flush(): void {
     this.#flushCache();
-    this.#drainLists();
+    for (const list of this.#lists) drainList(this.inner, list, this.start);
   }
 
   #flushCache(): void {
@@ -401,67 +418,17 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
     }
   }
 
-  /** Gives the blocks of all transfer lists back to the allocator. */
-  #drainLists(): void {
-    const { inner } = this;
-    for (const list of this.#lists) {
-      if (list.count === 0) continue;
-      list.acquire();
-      try {
-        inner.acquire();
-        try {
-          while (list.count !== 0) {
-            const unit = list.pop();
-            this.#i32[this.#indexOf(unit)] = handWord(this.#i32[this.#indexOf(unit)]!, inner.inner.owner);
-            inner.inner.release((unit * UNIT) as Address);
-            this.#f64[this.#double + EXPORTED]! += 1;
-          }
-        } finally {
-          inner.lock.release();
-        }
-      } finally {
-        list.lock.release();
-      }
-    }
-  }
-
-  /** Gives the cached blocks of idle threads back to the allocator. */
-  #drainIdle(): void {
-    const { inner } = this;
-    const core = inner.inner;
-    if (this.#peers === undefined) return;
-    inner.acquire();
-    try {
-      const owners = this.#peers.drainIdle();
-      if (owners.length === 0) return;
-      let next: Address;
-      for (let address = core.firstBlock(); address !== NULL; address = next) {
-        next = core.blockAfter(address);
-        const word = core.ownershipAt(address);
-        if (core.isFree(address) || stateOf(word) !== HAND || !owners.includes(ownerOf(word))) continue;
-        core.release(address);
-        this.#f64[this.#double + EXPORTED]! += 1;
-      }
-    } finally {
-      inner.lock.release();
-    }
-  }
-
   /** Tries everything before NULL: own cache, transfer lists, idle threads; asks the others to flush. */
   #lastResort(size: number, align: number): Address {
     this.flush();
-    this.#drainIdle();
+    if (this.#peers !== undefined) drainIdle(this.inner, this.#peers, this.start);
     this.#epoch = atomicAdd(this.#i32, (this.start >>> 2) + EPOCH, 1) + 1;
-    const address = this.#tryInner(size, align);
+    const address = this.inner.alloc(size, align);
     if (address !== NULL) return address;
     this.inner.acquire();
     this.#f64[this.#double + FAILURES]! += 1;
     this.inner.lock.release();
     return NULL;
-  }
-
-  #tryInner(size: number, align: number): Address {
-    return this.inner.alloc(size, align);
   }
 
   /** Flushes when some thread that ran out of room has asked for it. */
@@ -488,18 +455,11 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
     const cached = (this.#cache[cls << CLASS_SHIFT]! - (cls << CLASS_SHIFT) - 2) / 2;
     // What is cached now = what was, plus what came, less what was allocated, plus what was freed.
     const frees = cached - this.#balance[cls]! + hits;
-    this.#lists[cls]!.publish(hits, frees);
+    this.#lists[cls]!.publish(hits, frees, this.#raced[cls]!);
+    this.#raced[cls] = 0;
     this.#served += hits;
     this.#hits[cls] = 0;
     this.#balance[cls] = cached;
-  }
-
-  /** A block was freed by two threads at the same moment: it is in another cache too, so drop it here. */
-  #dropRaced(cls: number): void {
-    this.#balance[cls]! -= 1;
-    this.inner.acquire();
-    this.#f64[this.#double + RACED]! += 1;
-    this.inner.lock.release();
   }
 
   #batch(cls: number): number {
@@ -563,48 +523,11 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
    * Walks all blocks.
    */
   stats(): CachedStats {
-    const numbers = new Float64Array(MEASURES);
-    const cached = new Float64Array(2);
-    this.inner.acquire();
-    try {
-      this.inner.inner.measure(numbers);
-      this.#measureCached(cached);
-    } finally {
-      this.inner.lock.release();
-    }
-    const { f64, double } = { f64: this.#f64, double: this.#double };
     const unpublished = this.#hits.reduce((sum, hits) => sum + hits, 0);
-    const moved = this.#lists.reduce((sum, list) => sum + list.allocations, unpublished);
-    const locks = this.inner.lockStats();
-    const liveBlocks = numbers[4]! - numbers[5]! - cached[1]!;
-    numbers[0]! += HEADER + LISTS_BYTES + this.inner.overheadBytes;
-    numbers[1]! -= cached[0]!;
-    numbers[2]! += cached[0]!;
-    numbers[4]! += moved - f64[double + IMPORTED]!;
-    numbers[5] = numbers[4]! - liveBlocks;
-    numbers[6] = f64[double + FAILURES]!;
-    return {
-      ...statsFrom(numbers),
-      lockAcquisitions: locks.lockAcquisitions + this.#lists.reduce((sum, list) => sum + list.lockAcquisitions, 0),
-      lockContended: locks.lockContended + this.#lists.reduce((sum, list) => sum + list.lockContended, 0),
-      cached: cached[0]!,
-      refills: this.#refills,
-      flushes: this.#flushes,
-      cacheHits: this.#served + unpublished,
-      racedFrees: f64[double + RACED]!,
-    };
-  }
-
-  /** Writes the bytes and the number of blocks in caches and lists. Requires: allocator lock held. */
-  #measureCached(out: Float64Array): void {
-    const core = this.inner.inner;
-    for (let address = core.firstBlock(); address !== NULL; address = core.blockAfter(address)) {
-      if (core.isFree(address)) continue;
-      const state = stateOf(core.ownershipAt(address));
-      if (state !== HAND && state !== TRANSFER) continue;
-      out[0]! += core.usableSize(address);
-      out[1]! += 1;
-    }
+    const own = { refills: this.#refills, flushes: this.#flushes, cacheHits: this.#served + unpublished };
+    const overhead = HEADER + LISTS_BYTES;
+    const raced = this.#raced.reduce((sum, count) => sum + count, 0);
+    return statsOfCached(this.inner, this.#lists, this.start, { ...own, overhead, unpublished, raced });
   }
 
   blocks(): IterableIterator<BlockInfo> {

@@ -88,7 +88,11 @@ export class TlsfAllocator extends BoundaryTags {
   protected override findFree(units: number, align: number): number {
     if (align > UNIT) return this.#findAligned(units, align);
     const bin = binOf(units);
-    return this.#fitIn(bin, units, TRIES) || this.#headFrom(bin + 1) || this.#fitIn(bin, units, this.claimedBytes / UNIT);
+    return (
+      this.#fitIn(bin, units, TRIES) ||
+      this.#headFrom(bin + 1) ||
+      this.#fitIn(bin, units, this.claimedBytes / UNIT)
+    );
   }
 
   /** A block of at least `units` among the first `limit` of a bin, or 0. */
@@ -233,12 +237,15 @@ export class TlsfAllocator extends BoundaryTags {
       let prev = 0;
       for (let block = this.#head(bin); block !== 0; block = this.linked(this.i32[nextIndex(block)]!)) {
         this.#verifyListed(block, bin, prev);
-        if (++seen > count) throw new HeapCorruptionError(block * UNIT, `a bin lists more than the ${count} free blocks`);
+        if (++seen > count)
+          throw new HeapCorruptionError(block * UNIT, `a bin lists more than the ${count} free blocks`);
         prev = block;
       }
-      if ((bit === 1) !== (prev !== 0)) throw new HeapCorruptionError(this.start, `the bitmap is wrong about bin ${bin}`);
+      if ((bit === 1) !== (prev !== 0))
+        throw new HeapCorruptionError(this.start, `the bitmap is wrong about bin ${bin}`);
     }
-    if (seen !== count) throw new HeapCorruptionError(this.start, `${count} free blocks, ${seen} of them in bins`);
+    if (seen !== count)
+      throw new HeapCorruptionError(this.start, `${count} free blocks, ${seen} of them in bins`);
     for (let row = 0; row < ROWS; row++) {
       const bit = (this.i32[this.word + ROW_MASK]! >>> row) & 1;
       if ((bit === 1) !== (this.i32[this.word + BITMAPS + row] !== 0)) {
@@ -251,8 +258,10 @@ export class TlsfAllocator extends BoundaryTags {
     const geometry = this.i32[geometryIndex(block)]!;
     const at = block * UNIT;
     if ((geometry & IS_FREE) === 0) throw new HeapCorruptionError(at, 'a block in a bin is not free');
-    if (binOf(unitsIn(geometry)) !== bin) throw new HeapCorruptionError(at, 'a free block lies in the wrong bin');
-    if (this.linked(this.i32[prevIndex(block)]!) !== prev) throw new HeapCorruptionError(at, 'prev does not mirror next');
+    if (binOf(unitsIn(geometry)) !== bin)
+      throw new HeapCorruptionError(at, 'a free block lies in the wrong bin');
+    if (this.linked(this.i32[prevIndex(block)]!) !== prev)
+      throw new HeapCorruptionError(at, 'prev does not mirror next');
   }
 }
 

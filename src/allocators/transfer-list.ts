@@ -1,10 +1,10 @@
 /**
  * Transfer list: where the thread caches of one size class exchange blocks.
  *
- *      0      8            12       16            24      32             40          128
- *     ┌──────┬────────────┬────────┬─────────────┬───────┬──────────────┬───────────┬ ─ ─ ─┐
- *     │ lock │ head unit  │ count  │ allocations │ frees │ acquisitions │ contended │      │
- *     └──────┴────────────┴────────┴─────────────┴───────┴──────────────┴───────────┴ ─ ─ ─┘
+ *      0      8           12      16            24      32             40          48            128
+ *     ┌──────┬───────────┬───────┬─────────────┬───────┬──────────────┬───────────┬─────────────┬ ─ ┐
+ *     │ lock │ head unit │ count │ allocations │ frees │ acquisitions │ contended │ raced frees │   │
+ *     └──────┴───────────┴───────┴─────────────┴───────┴──────────────┴───────────┴─────────────┴ ─ ┘
  *     ▲ one line and its neighbour for each class, so that classes do not share cache lines
  *
  *     a block on the list: its first word is the unit of the next one, its ownership TRANSFER
@@ -29,6 +29,7 @@ const ALLOCATIONS = 2;
 const FREES = 3;
 const ACQUISITIONS = 4;
 const CONTENDED = 5;
+const RACED = 6;
 
 /** One thread's handle of a class's list. */
 export class TransferList {
@@ -51,6 +52,11 @@ export class TransferList {
     const contended = this.lock.acquire();
     this.#f64[this.#double + ACQUISITIONS]! += 1;
     if (contended) this.#f64[this.#double + CONTENDED]! += 1;
+  }
+
+  /** Blocks of this class that two threads freed at the same moment, as far as published. */
+  get racedFrees(): number {
+    return this.#f64[this.#double + RACED]!;
   }
 
   /** How often the lock was taken. */
@@ -92,9 +98,10 @@ export class TransferList {
   }
 
   /** Adds to the class's counters. Requires: lock held. */
-  publish(allocations: number, frees: number): void {
+  publish(allocations: number, frees: number, racedFrees: number): void {
     this.#f64[this.#double + ALLOCATIONS]! += allocations;
     this.#f64[this.#double + FREES]! += frees;
+    this.#f64[this.#double + RACED]! += racedFrees;
   }
 
   /** Checks that the list holds `count` blocks of the class in state TRANSFER. Requires: lock held. */
@@ -106,6 +113,10 @@ export class TransferList {
         throw new HeapCorruptionError(unit * UNIT, 'a transfer list holds a block that is not its own');
       }
     }
-    if (left !== 0) throw new HeapCorruptionError(this.lock.address, `a transfer list has ${left} blocks fewer than it counts`);
+    if (left !== 0)
+      throw new HeapCorruptionError(
+        this.lock.address,
+        `a transfer list has ${left} blocks fewer than it counts`,
+      );
   }
 }

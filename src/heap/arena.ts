@@ -32,6 +32,8 @@ export interface ArenaParent extends StructStore {
 export class Arena implements Allocator, StructStore {
   readonly memory: Memory;
   readonly layouts: LayoutRegistry;
+  /** As {@link release}: `using arena = heap.arena(bytes)`. Only where `Symbol.dispose` is. */
+  declare readonly [Symbol.dispose]: () => void;
   readonly #parent: ArenaParent;
   #bump: BumpAllocator;
 
@@ -123,9 +125,6 @@ export class Arena implements Allocator, StructStore {
 /** Stands in for the allocator of a released arena. */
 const RELEASED = refusing<BumpAllocator>(() => new ReferenceError('the arena was released'));
 
-export interface Arena {
-  [Symbol.dispose](): void;
+if (Symbol.dispose !== undefined) {
+  Object.defineProperty(Arena.prototype, Symbol.dispose, { value: Arena.prototype.release });
 }
-
-if (Symbol.dispose !== undefined) Arena.prototype[Symbol.dispose] = Arena.prototype.release;
-

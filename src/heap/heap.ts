@@ -21,78 +21,52 @@
  */
 
 import { onExit } from '#platform';
-import type { RegionOptions } from '../allocators/algorithm.ts';
 import type { Allocator, AllocatorStats, BlockInfo } from '../allocators/allocator.ts';
-import { BuddyAllocator } from '../allocators/buddy.ts';
-import { BumpAllocator } from '../allocators/bump.ts';
-import type { AlgorithmClass } from '../allocators/kinds.ts';
-import { kindAt, KIND_THREAD_CACHED } from '../allocators/control.ts';
-import { LinkedListAllocator } from '../allocators/linked-list.ts';
+import type { CachedStats } from '../allocators/cached-blocks.ts';
+import { KIND_THREAD_CACHED, kindAt } from '../allocators/control.ts';
+import { Locked } from '../allocators/locked.ts';
 import { ownerBits } from '../allocators/ownership.ts';
-import { Locked, type LockKind } from '../allocators/locked.ts';
-import { type CachedStats, ThreadCached } from '../allocators/thread-cached.ts';
-import { TlsfAllocator } from '../allocators/tlsf.ts';
+import { ThreadCached } from '../allocators/thread-cached.ts';
 import { AttachError, DetachedError, InvalidFreeError } from '../errors.ts';
-import { type Address, alignUp, KiB, MiB, NULL } from '../memory/address.ts';
-import { checkInteger } from '../memory/layout.ts';
+import { type Address, KiB, NULL } from '../memory/address.ts';
 import { Memory } from '../memory/memory.ts';
 import { releaseView } from '../structs/deleted-view.ts';
 import type { AnyStructType, Init, View } from '../structs/inference.ts';
 import { LayoutRegistry } from '../structs/registry.ts';
 import type { StructStore } from '../structs/store.ts';
 import { create, viewAt } from '../structs/struct.ts';
-import { DEFAULT_LOCK_TIMEOUT_MS, type Lock } from '../sync/lock.ts';
+import type { Lock } from '../sync/lock.ts';
 import { ParkLock } from '../sync/park-lock.ts';
 import type { Thread } from '../sync/thread.ts';
 import { Arena } from './arena.ts';
 import { attached } from './attached.ts';
+import {
+  algorithmOf,
+  algorithmOptions,
+  checkOptions,
+  claimedBytes,
+  type HeapOptions,
+  isCached,
+  memoryFor,
+} from './options.ts';
 import { drawHeap } from './picture.ts';
 import { refusing } from './released.ts';
 import { type Placed, Roots } from './roots.ts';
-import { type HeapCore, Tracker } from './tracking.ts';
 import { SLOT_BYTES, ThreadSlots } from './slots.ts';
-import { heapId, laySuperblock, publishSuperblock, ROOT_LOCK, readSuperblock, type Superblock, SUPERBLOCK_BYTES } from './superblock.ts';
+import {
+  heapId,
+  laySuperblock,
+  publishSuperblock,
+  ROOT_LOCK,
+  readSuperblock,
+  SUPERBLOCK_BYTES,
+  type Superblock,
+} from './superblock.ts';
+import { type HeapCore, Tracker } from './tracking.ts';
 
-const DEFAULT_THREADS = 128;
-const LARGEST_THREADS = 255;
 const LAYOUT_BYTES = 4 * KiB;
-const LEAST_ALLOCATOR_BYTES = 12 * KiB;
 const SCOPE_BYTES = 64 * KiB;
 const MOST_RETRIES = 64;
-
-const ALGORITHMS = {
-  tlsf: TlsfAllocator,
-  bump: BumpAllocator,
-  'linked-list': LinkedListAllocator,
-  buddy: BuddyAllocator,
-} as const;
-
-/** The algorithms that a heap can be made with. */
-export type HeapAllocator = keyof typeof ALGORITHMS;
-
-/** What `Heap.create` can be told. */
-export interface HeapOptions {
-  /** Bytes to reserve, up to 4 GiB; memory is committed when touched. Default: the buffer's, or 64 MiB. */
-  readonly byteLength?: number;
-  /** Your own buffer; its bytes are overwritten. */
-  readonly buffer?: SharedArrayBuffer;
-  /** The algorithm. Default `'tlsf'`. */
-  readonly allocator?: HeapAllocator;
-  /** Whether each thread keeps a cache of small blocks. Default: true for all but `'bump'`. */
-  readonly cache?: boolean;
-  /** How waiters wait: `'park'` (default) or `'spin'`. */
-  readonly lock?: LockKind;
-  /** How many threads can be attached at once, 1 to 255. Default 128. Each takes 128 bytes. */
-  readonly maxThreads?: number;
-  /** After how many ms a waiter throws `LockTimeoutError`. Default 10,000. */
-  readonly lockTimeout?: number;
-  /** How much of the buffer the allocator has at first; `claim` takes more. Default: all. */
-  readonly initialBytes?: number;
-  /** Buddy: bytes of the smallest block. Default 32. */
-  readonly minBlock?: number;
-  /** Buddy: the number of orders instead. */
-  readonly freeLists?: number;
-}
 
 /** What crosses to another thread, by `workerData` or `postMessage`: plain and cloneable. */
 export interface HeapHandle {
@@ -110,7 +84,7 @@ export interface Layout {
 }
 
 /** Frees, claims or gives up: `true` has the request tried again. */
-export type ExhaustedHandler = (layout: Layout) => boolean | undefined | void;
+export type ExhaustedHandler = (layout: Layout) => boolean | undefined;
 
 /** A thread that is attached. */
 export interface ThreadInfo {
@@ -135,6 +109,8 @@ export class Heap implements Allocator, StructStore {
   readonly layouts: LayoutRegistry;
   /** This thread's slot, 1 to maxThreads: the `owner` of what it allocates. */
   readonly threadSlot: number;
+  /** As {@link detach}: `using heap = Heap.attach(handle)`. Only where `Symbol.dispose` is. */
+  declare readonly [Symbol.dispose]: () => void;
   readonly #thread: Thread;
   readonly #lockTimeout: number;
   readonly #slots: ThreadSlots;
@@ -146,7 +122,14 @@ export class Heap implements Allocator, StructStore {
   #roots: Roots<Heap>;
   #handling = false;
 
-  private constructor(memory: Memory, parts: Superblock, slots: ThreadSlots, thread: Thread, allocator: Locked | ThreadCached, layouts: LayoutRegistry) {
+  private constructor(
+    memory: Memory,
+    parts: Superblock,
+    slots: ThreadSlots,
+    thread: Thread,
+    allocator: Locked | ThreadCached,
+    layouts: LayoutRegistry,
+  ) {
     this.memory = memory;
     this.buffer = memory.buffer;
     this.id = parts.id;
@@ -172,19 +155,20 @@ export class Heap implements Allocator, StructStore {
    */
   static create(options: HeapOptions = {}): Heap {
     const memory = memoryFor(options);
-    const maxThreads = options.maxThreads ?? DEFAULT_THREADS;
-    const lockTimeout = options.lockTimeout ?? DEFAULT_LOCK_TIMEOUT_MS;
-    checkInteger('maxThreads', maxThreads, 1, LARGEST_THREADS);
-    if (!(lockTimeout > 0)) throw new RangeError(`lockTimeout must be above 0 ms, got ${String(lockTimeout)}`);
-    const kind = options.allocator ?? 'tlsf';
-    const Algorithm = algorithmOf(kind);
-    const Wrapper = (options.cache ?? kind !== 'bump') ? ThreadCached : Locked;
+    const { maxThreads, lockTimeout } = checkOptions(options);
+    const Wrapper = isCached(options) ? ThreadCached : Locked;
     const slotsStart = SUPERBLOCK_BYTES;
     const layoutsStart = slotsStart + maxThreads * SLOT_BYTES;
     const allocatorStart = layoutsStart + LAYOUT_BYTES;
     const claimed = claimedBytes(options, memory, allocatorStart);
 
-    const parts = { maxThreads, lockTimeout, slots: slotsStart, layouts: layoutsStart, allocator: allocatorStart };
+    const parts = {
+      maxThreads,
+      lockTimeout,
+      slots: slotsStart,
+      layouts: layoutsStart,
+      allocator: allocatorStart,
+    };
     laySuperblock(memory, parts);
     memory.u8.fill(0, slotsStart, layoutsStart);
     const layouts = LayoutRegistry.create(memory, layoutsStart, LAYOUT_BYTES);
@@ -193,7 +177,7 @@ export class Heap implements Allocator, StructStore {
     const allocator = Wrapper.create(memory, {
       start: allocatorStart,
       byteLength: claimed - allocatorStart,
-      allocator: Algorithm,
+      allocator: algorithmOf(options),
       options: algorithmOptions(options, memory.byteLength - allocatorStart),
       lock: options.lock ?? 'park',
       lockTimeout,
@@ -217,7 +201,9 @@ export class Heap implements Allocator, StructStore {
     const known = attached().heaps.get(parts.id);
     if (known !== undefined) {
       if (known.#sharesMemoryWith(memory, parts)) return known;
-      throw new AttachError(`this thread is attached to another heap with the id ${parts.id}: one is a copy of the other`);
+      throw new AttachError(
+        `this thread is attached to another heap with the id ${parts.id}: one is a copy of the other`,
+      );
     }
     const layouts = LayoutRegistry.attach(memory, parts.layouts);
     const slots = new ThreadSlots(memory, parts.slots, parts.maxThreads);
@@ -276,7 +262,8 @@ export class Heap implements Allocator, StructStore {
    */
   static default(): Heap {
     const heap = attached().fallback;
-    if (heap === undefined) throw new ReferenceError('this thread has no default heap: call Heap.setDefault(heap) first');
+    if (heap === undefined)
+      throw new ReferenceError('this thread has no default heap: call Heap.setDefault(heap) first');
     return heap;
   }
 
@@ -399,7 +386,9 @@ export class Heap implements Allocator, StructStore {
     try {
       const result = fn(arena);
       if (typeof (result as { then?: unknown } | null | undefined)?.then === 'function') {
-        throw new TypeError('scope(fn) wants a synchronous function: for async code use `using arena = heap.arena(bytes)`');
+        throw new TypeError(
+          'scope(fn) wants a synchronous function: for async code use `using arena = heap.arena(bytes)`',
+        );
       }
       return result;
     } finally {
@@ -504,7 +493,14 @@ export class Heap implements Allocator, StructStore {
     }
     return this.#slots.taken().map((slot) => {
       const owned = blocks.get(slot.slot);
-      return { slot: slot.slot, threadId: slot.threadId, generation: slot.generation, state: slot.idle ? 'idle' : 'active', ownedBlocks: owned?.count ?? 0, ownedBytes: owned?.bytes ?? 0 };
+      return {
+        slot: slot.slot,
+        threadId: slot.threadId,
+        generation: slot.generation,
+        state: slot.idle ? 'idle' : 'active',
+        ownedBlocks: owned?.count ?? 0,
+        ownedBytes: owned?.bytes ?? 0,
+      };
     });
   }
 
@@ -535,7 +531,12 @@ export class Heap implements Allocator, StructStore {
 
   /** What `JSON.stringify` shows: id, size and counters. */
   toJSON(): object {
-    return { id: this.id, byteLength: this.memory.byteLength, threads: this.#slots.taken().length, ...this.stats() };
+    return {
+      id: this.id,
+      byteLength: this.memory.byteLength,
+      threads: this.#slots.taken().length,
+      ...this.stats(),
+    };
   }
 
   /** Whether two views lie over the same memory: what one writes, the other reads. */
@@ -550,54 +551,12 @@ export class Heap implements Allocator, StructStore {
 const DETACHED = refusing<Locked | ThreadCached>(() => new DetachedError());
 const DETACHED_ROOTS = refusing<Roots<Heap>>(() => new DetachedError());
 
-export interface Heap {
-  /** Detaches: `using heap = Heap.attach(handle)`. */
-  [Symbol.dispose](): void;
-}
-
-if (Symbol.dispose !== undefined) Heap.prototype[Symbol.dispose] = Heap.prototype.detach;
-
-function memoryFor(options: HeapOptions): Memory {
-  const { buffer, byteLength } = options;
-  if (buffer === undefined) return Memory.create(byteLength ?? 64 * MiB);
-  const memory = Memory.attach(buffer);
-  if (byteLength !== undefined && byteLength !== buffer.byteLength) {
-    throw new RangeError(`byteLength is ${byteLength}, but the buffer has ${buffer.byteLength} bytes`);
-  }
-  return memory;
-}
-
-function algorithmOf(name: HeapAllocator): AlgorithmClass {
-  const Algorithm = Object.hasOwn(ALGORITHMS, name) ? ALGORITHMS[name] : undefined;
-  if (Algorithm !== undefined) return Algorithm as AlgorithmClass;
-  throw new RangeError(`allocator must be one of ${Object.keys(ALGORITHMS).join(', ')}, got ${String(name)}`);
-}
-
-function claimedBytes(options: HeapOptions, memory: Memory, allocatorStart: number): number {
-  const least = allocatorStart + LEAST_ALLOCATOR_BYTES;
-  if (memory.byteLength < least) {
-    throw new RangeError(`a heap of ${memory.byteLength} bytes is too small: with these options it needs at least ${least}`);
-  }
-  if (options.initialBytes === undefined) return memory.byteLength;
-  checkInteger('initialBytes', options.initialBytes, least, memory.byteLength);
-  return alignUp(options.initialBytes, 8);
-}
-
-function algorithmOptions(options: HeapOptions, reserve: number): Omit<RegionOptions, keyof RegionOptions> {
-  const { allocator, minBlock, freeLists, initialBytes } = options;
-  if (allocator !== 'buddy') {
-    if (minBlock !== undefined || freeLists !== undefined) throw new TypeError('minBlock and freeLists are options of the buddy allocator');
-    return {};
-  }
-  return {
-    ...(minBlock === undefined ? {} : { minBlock }),
-    ...(freeLists === undefined ? {} : { freeLists }),
-    ...(initialBytes === undefined ? {} : { reserveBytes: reserve }),
-  };
+if (Symbol.dispose !== undefined) {
+  Object.defineProperty(Heap.prototype, Symbol.dispose, { value: Heap.prototype.detach });
 }
 
 function bufferOf(handle: HeapHandle | SharedArrayBuffer): SharedArrayBuffer {
-  if (typeof handle !== 'object' || handle === null) throw new TypeError("attach wants another thread's heap.handle, or its buffer");
+  if (typeof handle !== 'object' || handle === null)
+    throw new TypeError("attach wants another thread's heap.handle, or its buffer");
   return 'buffer' in handle ? handle.buffer : handle;
 }
-

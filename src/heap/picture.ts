@@ -39,7 +39,10 @@ export function drawHeap(heap: Heap): string {
       `free ${formatBytes(stats.free)}, largest ${formatBytes(stats.largestFree)}, overhead ${formatBytes(stats.overhead)}`,
     `${stats.allocations} allocations, ${stats.frees} frees, ${stats.failures} failures; ` +
       `lock taken ${stats.lockAcquisitions} times, contended ${stats.lockContended}`,
-    ...threads.map((t) => `slot ${t.slot}: thread ${t.threadId}, owns ${t.ownedBlocks} blocks, ${formatBytes(t.ownedBytes)}`),
+    ...threads.map(
+      (t) =>
+        `slot ${t.slot}: thread ${t.threadId}, owns ${t.ownedBlocks} blocks, ${formatBytes(t.ownedBytes)}`,
+    ),
     `roots: ${heap.roots.names().join(', ') || 'none'}`,
   ];
   return lines.join('\n');

@@ -12,7 +12,13 @@
  * at each change: entries come and go, that word stays. No user code runs under the lock.
  */
 
-import { BlockingNotAllowedError, DeadlockError, HeapCorruptionError, LockTimeoutError, OutOfMemoryError } from '../errors.ts';
+import {
+  BlockingNotAllowedError,
+  DeadlockError,
+  HeapCorruptionError,
+  LockTimeoutError,
+  OutOfMemoryError,
+} from '../errors.ts';
 import { type Address, NULL, UNIT } from '../memory/address.ts';
 import { atomicAdd, atomicLoad, notify, wait, waitAsync } from '../memory/atomics.ts';
 import type { Memory } from '../memory/memory.ts';
@@ -145,7 +151,11 @@ export class Roots<H extends RootStore> {
   }
 
   /** As {@link openOrCreate}, without blocking the thread while another one makes it. */
-  async openOrCreateAsync<V extends Placed>(name: string, X: Openable<H, V>, make: () => Address | Placed): Promise<V> {
+  async openOrCreateAsync<V extends Placed>(
+    name: string,
+    X: Openable<H, V>,
+    make: () => Address | Placed,
+  ): Promise<V> {
     const bytes = encodeName(name);
     const began = performance.now();
     for (;;) {
@@ -254,7 +264,8 @@ export class Roots<H extends RootStore> {
   #checkWait(began: number, maker: number): void {
     if (maker === this.#thread.token) throw new DeadlockError(ROOT_CHANGE * 4, this.#thread.nameOf(maker));
     const waited = performance.now() - began;
-    if (waited >= this.#timeout) throw new LockTimeoutError(ROOT_CHANGE * 4, maker, this.#thread.nameOf(maker), waited);
+    if (waited >= this.#timeout)
+      throw new LockTimeoutError(ROOT_CHANGE * 4, maker, this.#thread.nameOf(maker), waited);
   }
 
   #changed(): void {
@@ -312,7 +323,8 @@ export class Roots<H extends RootStore> {
 
   #nameOf(entry: Address): Uint8Array {
     const length = this.#u32[(entry >>> 2) + NAME_LENGTH]!;
-    if (length > LONGEST_NAME) throw new HeapCorruptionError(entry, `a root name of ${length} bytes cannot be`);
+    if (length > LONGEST_NAME)
+      throw new HeapCorruptionError(entry, `a root name of ${length} bytes cannot be`);
     return this.#heap.memory.u8.subarray(entry + ENTRY_BYTES, entry + ENTRY_BYTES + length);
   }
 

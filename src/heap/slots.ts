@@ -128,7 +128,12 @@ export class ThreadSlots {
       const word = this.#wordOf(slot);
       const threadIdPlus1 = atomicLoad(this.#i32, word);
       if (threadIdPlus1 === 0) continue;
-      found.push({ slot, threadId: threadIdPlus1 - 1, generation: this.#i32[word + GENERATION]!, idle: this.#i32[word + REST] !== AT_WORK });
+      found.push({
+        slot,
+        threadId: threadIdPlus1 - 1,
+        generation: this.#i32[word + GENERATION]!,
+        idle: this.#i32[word + REST] !== AT_WORK,
+      });
     }
     return found;
   }
@@ -149,7 +154,8 @@ export class ThreadSlots {
     const word = this.#wordOf(slot);
     const threadIdPlus1 = atomicLoad(this.#i32, word);
     const current = Thread.tokenOf(slot, this.#i32[word + GENERATION]!) === token;
-    if (!current || threadIdPlus1 === 0) return `a thread that is gone (slot ${slot}, generation ${generationOfToken(token)})`;
+    if (!current || threadIdPlus1 === 0)
+      return `a thread that is gone (slot ${slot}, generation ${generationOfToken(token)})`;
     return `thread ${threadIdPlus1 - 1} (slot ${slot})`;
   }
 

@@ -96,14 +96,18 @@ export function publishSuperblock(memory: Memory): void {
  */
 export function readSuperblock(memory: Memory): Superblock {
   const { u32, f64, byteLength } = memory;
-  if (byteLength < SUPERBLOCK_BYTES || u32[0] !== MAGIC) throw new AttachError('the buffer is no sabheap heap: its first word differs');
+  if (byteLength < SUPERBLOCK_BYTES || u32[0] !== MAGIC)
+    throw new AttachError('the buffer is no sabheap heap: its first word differs');
   if (u32[VERSION] !== LAYOUT_VERSION) {
-    throw new AttachError(`the heap has layout version ${u32[VERSION]}, this library reads version ${LAYOUT_VERSION}`);
+    throw new AttachError(
+      `the heap has layout version ${u32[VERSION]}, this library reads version ${LAYOUT_VERSION}`,
+    );
   }
   if (f64[BYTE_LENGTH] !== byteLength) {
     throw new AttachError(`the heap was made with ${f64[BYTE_LENGTH]} bytes, the buffer has ${byteLength}`);
   }
-  if (atomicLoad(memory.i32, STATE) !== READY) throw new AttachError('the heap is not laid out yet, or its creator died while it was');
+  if (atomicLoad(memory.i32, STATE) !== READY)
+    throw new AttachError('the heap is not laid out yet, or its creator died while it was');
   const parts = {
     id: heapId(memory),
     maxThreads: u32[MAX_THREADS]!,
@@ -113,7 +117,8 @@ export function readSuperblock(memory: Memory): Superblock {
     allocator: u32[ALLOCATOR]! * UNIT,
   };
   const slotsEnd = parts.slots + parts.maxThreads * SLOT_BYTES;
-  const ordered = SUPERBLOCK_BYTES <= parts.slots && slotsEnd <= parts.layouts && parts.layouts < parts.allocator;
+  const ordered =
+    SUPERBLOCK_BYTES <= parts.slots && slotsEnd <= parts.layouts && parts.layouts < parts.allocator;
   const threads = parts.maxThreads >= 1 && parts.maxThreads <= 255;
   if (!ordered || !threads || parts.allocator >= byteLength || !(parts.lockTimeout > 0)) {
     throw new AttachError('the superblock contradicts itself: the heap was overwritten');

@@ -112,7 +112,12 @@ const POLL_MS = 1;
  * As {@link wait}, without blocking the thread. Where the runtime has no `Atomics.waitAsync` the word
  * is polled by a timer.
  */
-export async function waitAsync(words: Int32Array, index: number, value: number, timeoutMs: number): Promise<WaitResult> {
+export async function waitAsync(
+  words: Int32Array,
+  index: number,
+  value: number,
+  timeoutMs: number,
+): Promise<WaitResult> {
   if (modern.waitAsync !== undefined) return modern.waitAsync(words, index, value, timeoutMs).value;
   const deadline = performance.now() + timeoutMs;
   if (Atomics.load(words, index) !== value) return 'not-equal';

@@ -79,7 +79,9 @@ export class Memory {
   static attach(buffer: SharedArrayBuffer): Memory {
     if (!(buffer instanceof sharedArrayBuffer())) throw new TypeError('buffer must be a SharedArrayBuffer');
     if ((buffer as { growable?: boolean }).growable) {
-      throw new TypeError('growable buffers are refused (views over them are slow): reserve the whole length instead');
+      throw new TypeError(
+        'growable buffers are refused (views over them are slow): reserve the whole length instead',
+      );
     }
     checkInteger('buffer.byteLength', buffer.byteLength, UNIT, ADDRESS_LIMIT);
     return new Memory(buffer);
@@ -110,7 +112,9 @@ export class Memory {
     checkInteger('address', address, 0, this.byteLength);
     checkInteger('size', size, 0, this.byteLength);
     if (address + size > this.byteLength) {
-      throw new RangeError(`${size} bytes at ${hex(address)} reach past the end of the memory (${hex(this.byteLength)})`);
+      throw new RangeError(
+        `${size} bytes at ${hex(address)} reach past the end of the memory (${hex(this.byteLength)})`,
+      );
     }
     if (address % align !== 0) throw new RangeError(`${hex(address)} is not aligned to ${align} bytes`);
   }

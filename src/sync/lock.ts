@@ -19,7 +19,14 @@
 
 import { BlockingNotAllowedError, DeadlockError, LockTimeoutError, NotOwnerError } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
-import { atomicExchange, atomicLoad, atomicStore, compareExchange, notify, waitAsync } from '../memory/atomics.ts';
+import {
+  atomicExchange,
+  atomicLoad,
+  atomicStore,
+  compareExchange,
+  notify,
+  waitAsync,
+} from '../memory/atomics.ts';
 import { checkInteger } from '../memory/layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import { Thread } from './thread.ts';

@@ -71,7 +71,14 @@ export class Thread {
     record: number,
     nameOf: (token: number) => string = describeToken,
   ): Thread {
-    return new Thread(slot, generation & GENERATION_MASK, Thread.tokenOf(slot, generation), words, record, nameOf);
+    return new Thread(
+      slot,
+      generation & GENERATION_MASK,
+      Thread.tokenOf(slot, generation),
+      words,
+      record,
+      nameOf,
+    );
   }
 
   /** The token of a slot's tenant. */
@@ -106,5 +113,7 @@ export function generationOfToken(token: number): number {
 /** Names a token without knowing the heap. */
 export function describeToken(token: number): string {
   const slot = slotOfToken(token);
-  return slot === 0 ? `thread ${(token & ~STANDALONE) - 1}` : `thread slot ${slot} (generation ${generationOfToken(token)})`;
+  return slot === 0
+    ? `thread ${(token & ~STANDALONE) - 1}`
+    : `thread slot ${slot} (generation ${generationOfToken(token)})`;
 }

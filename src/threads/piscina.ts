@@ -96,11 +96,15 @@ function threadCounts(heap: Heap, { minThreads, maxThreads }: PiscinaOptions): {
 function withHandle(heap: Heap, data: unknown): object {
   const own = data ?? {};
   if (!isPlain(own)) {
-    throw new TypeError('workerData of a heap pool is a plain object: the workers find the heap in it, as `heap`');
+    throw new TypeError(
+      'workerData of a heap pool is a plain object: the workers find the heap in it, as `heap`',
+    );
   }
   const taken = (own as { heap?: { id?: unknown } | null }).heap;
   if (taken !== undefined && taken?.id !== heap.id) {
-    throw new TypeError("workerData.heap is where a heap pool puts its heap's handle: give yours another name");
+    throw new TypeError(
+      "workerData.heap is where a heap pool puts its heap's handle: give yours another name",
+    );
   }
   return { ...own, heap: heap.handle };
 }

@@ -1,0 +1,161 @@
+/**
+ * Cached blocks: what happens to them away from the fast paths. They are drained into the allocator when
+ * room is short, and counted apart from the user's when somebody asks.
+ *
+ *     a block on its way back   HAND(me), linked through its first word into a private chain
+ *
+ * The chain is what allows to release while walking: a release may merge the block with one that the walk
+ * has not reached, so the walk ends before the first release.
+ */
+
+import { type Address, NULL, UNIT } from '../memory/address.ts';
+import { type Algorithm, MEASURES, statsFrom } from './algorithm.ts';
+import type { AllocatorStats } from './allocator.ts';
+import { ALLOCATIONS, FAILURES, FREES } from './control.ts';
+import type { Locked } from './locked.ts';
+import { HAND, handWord, ownerOf, stateOf, TRANSFER } from './ownership.ts';
+import type { TransferList } from './transfer-list.ts';
+
+// What the counters of a thread-cached control block mean; guarded by the allocator's lock.
+
+/** Index of the f64 that counts blocks which went from the allocator into caches. */
+export const IMPORTED = ALLOCATIONS;
+/** Index of the f64 that counts blocks which went back. */
+export const EXPORTED = FREES;
+
+/** What a thread cache needs to know of other threads, to take back the caches of idle ones. */
+export interface Peers {
+  /** Marks idle threads as drained. Returns the owner bits of those whose blocks are to be taken back. */
+  drainIdle(): number[];
+}
+
+/** Counters of a cached allocator. `free` counts cached blocks too, and so does `peakUsed`. */
+export interface CachedStats extends AllocatorStats {
+  /** Usable bytes in caches and transfer lists. */
+  cached: number;
+  /** How often this thread's cache had no block and got a batch. */
+  refills: number;
+  /** How often this thread's cache was full and gave a batch. */
+  flushes: number;
+  /** Allocations of this thread that its cache served. */
+  cacheHits: number;
+  /** Blocks that were found to have been freed twice at the same moment, and dropped. */
+  racedFrees: number;
+}
+
+/** What only the calling thread knows of its cache. */
+export interface OwnCounters {
+  readonly refills: number;
+  readonly flushes: number;
+  readonly cacheHits: number;
+  /** Allocations that are not in the lists' counters yet. */
+  readonly unpublished: number;
+  /** Raced frees that are not in the lists' counters yet. */
+  readonly raced: number;
+  /** Bytes of the control block and the lists. */
+  readonly overhead: number;
+}
+
+/** Gives the blocks of a transfer list back to the allocator. `start` is the cached allocator's. */
+export function drainList(inner: Locked, list: TransferList, start: Address): void {
+  if (list.count === 0) return;
+  const { i32 } = inner.memory;
+  const core = inner.inner;
+  list.acquire();
+  try {
+    inner.acquire();
+    try {
+      while (list.count !== 0) {
+        const address = (list.pop() * UNIT) as Address;
+        const index = core.ownershipIndexAt(address);
+        i32[index] = handWord(i32[index]!, core.owner);
+        exportBlock(inner, address, start);
+      }
+    } finally {
+      inner.lock.release();
+    }
+  } finally {
+    list.lock.release();
+  }
+}
+
+/** Gives the cached blocks of idle threads back to the allocator. Walks all blocks if there are any. */
+export function drainIdle(inner: Locked, peers: Peers, start: Address): void {
+  const { i32 } = inner.memory;
+  const core = inner.inner;
+  inner.acquire();
+  try {
+    const owners = peers.drainIdle();
+    if (owners.length === 0) return;
+    let chain = 0;
+    for (let address = core.firstBlock(); address !== NULL; address = core.blockAfter(address)) {
+      const word = core.ownershipAt(address);
+      if (core.isFree(address) || stateOf(word) !== HAND || !owners.includes(ownerOf(word))) continue;
+      i32[core.ownershipIndexAt(address)] = handWord(word, core.owner);
+      i32[address >>> 2] = chain;
+      chain = address / UNIT;
+    }
+    while (chain !== 0) {
+      const address = (chain * UNIT) as Address;
+      chain = i32[address >>> 2]!;
+      exportBlock(inner, address, start);
+    }
+  } finally {
+    inner.lock.release();
+  }
+}
+
+function exportBlock(inner: Locked, address: Address, start: Address): void {
+  inner.inner.release(address);
+  inner.memory.f64[(start >>> 3) + EXPORTED]! += 1;
+}
+
+/** Adds up the counters of the allocator, the lists and the calling thread. Walks all blocks. */
+export function statsOfCached(
+  inner: Locked,
+  lists: TransferList[],
+  start: Address,
+  own: OwnCounters,
+): CachedStats {
+  const numbers = new Float64Array(MEASURES);
+  const cached = new Float64Array(2);
+  inner.acquire();
+  try {
+    inner.inner.measure(numbers);
+    measureCached(inner.inner, cached);
+  } finally {
+    inner.lock.release();
+  }
+  const { f64 } = inner.memory;
+  const sum = (of: (list: TransferList) => number): number =>
+    lists.reduce((total, list) => total + of(list), 0);
+  const locks = inner.lockStats();
+  const liveBlocks = numbers[4]! - numbers[5]! - cached[1]!;
+  numbers[0]! += own.overhead + inner.overheadBytes;
+  numbers[1]! -= cached[0]!;
+  numbers[2]! += cached[0]!;
+  numbers[4]! += sum((list) => list.allocations) + own.unpublished - f64[(start >>> 3) + IMPORTED]!;
+  numbers[5] = numbers[4]! - liveBlocks;
+  numbers[6] = f64[(start >>> 3) + FAILURES]!;
+  return {
+    ...statsFrom(numbers),
+    lockAcquisitions: locks.lockAcquisitions + sum((list) => list.lockAcquisitions),
+    lockContended: locks.lockContended + sum((list) => list.lockContended),
+    cached: cached[0]!,
+    refills: own.refills,
+    flushes: own.flushes,
+    cacheHits: own.cacheHits,
+    racedFrees: sum((list) => list.racedFrees) + own.raced,
+  };
+}
+
+/** Writes the bytes and the number of blocks in caches and lists. Requires: allocator lock held. */
+function measureCached(core: Algorithm, out: Float64Array): void {
+  for (let address = core.firstBlock(); address !== NULL; address = core.blockAfter(address)) {
+    if (core.isFree(address)) continue;
+    const state = stateOf(core.ownershipAt(address));
+    if (state !== HAND && state !== TRANSFER) continue;
+    out[0]! += core.usableSize(address);
+    out[1]! += 1;
+  }
+}

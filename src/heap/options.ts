@@ -1,0 +1,126 @@
+/**
+ * Options: what `Heap.create` can be told, with defaults and checks.
+ */
+
+import type { RegionOptions } from '../allocators/algorithm.ts';
+import { BuddyAllocator } from '../allocators/buddy.ts';
+import { BumpAllocator } from '../allocators/bump.ts';
+import type { AlgorithmClass } from '../allocators/kinds.ts';
+import { LinkedListAllocator } from '../allocators/linked-list.ts';
+import type { LockKind } from '../allocators/locked.ts';
+import { TlsfAllocator } from '../allocators/tlsf.ts';
+import { alignUp, KiB, MiB } from '../memory/address.ts';
+import { checkInteger } from '../memory/layout.ts';
+import { Memory } from '../memory/memory.ts';
+import { DEFAULT_LOCK_TIMEOUT_MS } from '../sync/lock.ts';
+
+const DEFAULT_BYTES = 64 * MiB;
+const DEFAULT_THREADS = 128;
+const LARGEST_THREADS = 255;
+const LEAST_ALLOCATOR_BYTES = 12 * KiB;
+
+const ALGORITHMS = {
+  tlsf: TlsfAllocator,
+  bump: BumpAllocator,
+  'linked-list': LinkedListAllocator,
+  buddy: BuddyAllocator,
+} as const;
+
+/** The algorithms that a heap can be made with. */
+export type HeapAllocator = keyof typeof ALGORITHMS;
+
+/** What `Heap.create` can be told. */
+export interface HeapOptions {
+  /** Bytes to reserve, up to 4 GiB; memory is committed when touched. Default: the buffer's, or 64 MiB. */
+  readonly byteLength?: number;
+  /** Your own buffer; its bytes are overwritten. */
+  readonly buffer?: SharedArrayBuffer;
+  /** The algorithm. Default `'tlsf'`. */
+  readonly allocator?: HeapAllocator;
+  /** Whether each thread keeps a cache of small blocks. Default: true for all but `'bump'`. */
+  readonly cache?: boolean;
+  /** How waiters wait: `'park'` (default) or `'spin'`. */
+  readonly lock?: LockKind;
+  /** How many threads can be attached at once, 1 to 255. Default 128. Each takes 128 bytes. */
+  readonly maxThreads?: number;
+  /** After how many ms a waiter throws `LockTimeoutError`. Default 10,000. */
+  readonly lockTimeout?: number;
+  /** How much of the buffer the allocator has at first; `claim` takes more. Default: all. */
+  readonly initialBytes?: number;
+  /** Buddy: bytes of the smallest block. Default 32. */
+  readonly minBlock?: number;
+  /** Buddy: the number of orders instead. */
+  readonly freeLists?: number;
+}
+
+/**
+ * Checks the options that stand by themselves and fills in defaults.
+ *
+ * @throws RangeError, TypeError naming the option
+ */
+export function checkOptions(options: HeapOptions): { maxThreads: number; lockTimeout: number } {
+  const {
+    maxThreads = DEFAULT_THREADS,
+    lockTimeout = DEFAULT_LOCK_TIMEOUT_MS,
+    allocator,
+    minBlock,
+    freeLists,
+  } = options;
+  checkInteger('maxThreads', maxThreads, 1, LARGEST_THREADS);
+  if (!(lockTimeout > 0)) throw new RangeError(`lockTimeout must be above 0 ms, got ${String(lockTimeout)}`);
+  if (allocator !== 'buddy' && (minBlock !== undefined || freeLists !== undefined)) {
+    throw new TypeError('minBlock and freeLists are options of the buddy allocator');
+  }
+  return { maxThreads, lockTimeout };
+}
+
+/** Whether threads keep caches: for all but bump, whose blocks come back all at once anyway. */
+export function isCached(options: HeapOptions): boolean {
+  return options.cache ?? options.allocator !== 'bump';
+}
+
+/** The heap's memory: the buffer given, or a new one. */
+export function memoryFor(options: HeapOptions): Memory {
+  const { buffer, byteLength } = options;
+  if (buffer === undefined) return Memory.create(byteLength ?? DEFAULT_BYTES);
+  const memory = Memory.attach(buffer);
+  if (byteLength !== undefined && byteLength !== buffer.byteLength) {
+    throw new RangeError(`byteLength is ${byteLength}, but the buffer has ${buffer.byteLength} bytes`);
+  }
+  return memory;
+}
+
+/** The class of the algorithm that the options name. */
+export function algorithmOf(options: HeapOptions): AlgorithmClass {
+  const name = options.allocator ?? 'tlsf';
+  const Algorithm = Object.hasOwn(ALGORITHMS, name) ? ALGORITHMS[name] : undefined;
+  if (Algorithm !== undefined) return Algorithm as AlgorithmClass;
+  throw new RangeError(`allocator must be one of ${Object.keys(ALGORITHMS).join(', ')}, got ${String(name)}`);
+}
+
+/** How far the allocator reaches at first, in bytes from the buffer's start. */
+export function claimedBytes(options: HeapOptions, memory: Memory, allocatorStart: number): number {
+  const least = allocatorStart + LEAST_ALLOCATOR_BYTES;
+  if (memory.byteLength < least) {
+    throw new RangeError(
+      `a heap of ${memory.byteLength} bytes is too small: with these options it needs at least ${least}`,
+    );
+  }
+  if (options.initialBytes === undefined) return memory.byteLength;
+  checkInteger('initialBytes', options.initialBytes, least, memory.byteLength);
+  return alignUp(options.initialBytes, 8);
+}
+
+/** The algorithm's own options. `reserve` is how far it may grow, in bytes. */
+export function algorithmOptions(
+  options: HeapOptions,
+  reserve: number,
+): Omit<RegionOptions, keyof RegionOptions> {
+  const { allocator, minBlock, freeLists, initialBytes } = options;
+  if (allocator !== 'buddy') return {};
+  return {
+    ...(minBlock === undefined ? {} : { minBlock }),
+    ...(freeLists === undefined ? {} : { freeLists }),
+    ...(initialBytes === undefined ? {} : { reserveBytes: reserve }),
+  };
+}
