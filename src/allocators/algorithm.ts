@@ -140,9 +140,9 @@ export abstract class Algorithm implements Allocator {
   /** The largest size that `alloc` would serve. Requires: lock held. */
   abstract largestFree(): number;
 
-  /** Whether the block was given out with an alignment above the default. */
-  isOverAligned(_address: Address): boolean {
-    return false;
+  /** The alignment that the block keeps when it moves: at least what it was given out with. */
+  keptAlign(_address: Address): number {
+    return DEFAULT_ALIGN;
   }
 
   // ── The public contract ─────────────────────────────────────────────────────────────────────────
@@ -154,7 +154,7 @@ export abstract class Algorithm implements Allocator {
 
   allocZeroed(size: number, align: number = DEFAULT_ALIGN): Address {
     const address = this.alloc(size, align);
-    if (address !== NULL) this.memory.u8.fill(0, address, address + size);
+    if (address !== NULL) this.memory.zero(address, size);
     return address;
   }
 
@@ -355,12 +355,12 @@ export function statsFrom(numbers: Float64Array): AllocatorStats {
 }
 
 /**
- * `realloc` for any allocator: in place when it can, else allocate, copy, free. `core` tells with which
- * alignment the block was given out.
+ * `realloc` for any allocator: in place when it can, else allocate, copy, free. `core` tells which
+ * alignment a moved block keeps.
  */
 export function moveOrResize(
   allocator: Allocator & { readonly memory: Memory },
-  core: { isOverAligned(address: Address): boolean },
+  core: { keptAlign(address: Address): number },
   address: Address,
   size: number,
   align?: number,
@@ -369,8 +369,7 @@ export function moveOrResize(
   checkLayout(size, align === undefined ? DEFAULT_ALIGN : align);
   const before = allocator.sizeOf(address);
   if ((align === undefined || address % align === 0) && allocator.resize(address, size)) return address;
-  const keep = align ?? (core.isOverAligned(address) ? naturalAlign(address) : DEFAULT_ALIGN);
-  const moved = allocator.alloc(size, keep);
+  const moved = allocator.alloc(size, align ?? core.keptAlign(address));
   if (moved === NULL) return NULL;
   allocator.memory.u8.copyWithin(moved, address, address + Math.min(before, size));
   allocator.free(address);

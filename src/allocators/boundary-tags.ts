@@ -415,8 +415,8 @@ export abstract class BoundaryTags extends Algorithm {
     return (this.i32[(address >>> 2) - 2]! & IS_FREE) !== 0;
   }
 
-  override isOverAligned(address: Address): boolean {
-    return (this.i32[(address >>> 2) - 2]! & ALIGNED) !== 0;
+  override keptAlign(address: Address): number {
+    return (this.i32[(address >>> 2) - 2]! & ALIGNED) !== 0 ? naturalAlign(address) : UNIT;
   }
 
   override firstBlock(): Address {

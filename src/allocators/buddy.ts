@@ -15,8 +15,7 @@
  *
  * alloc   O(log n): the smallest free block that fits, halved until it fits just so
  * free    O(log n): the buddy's order byte says whether to merge; no list is searched
- * resize  in place both ways; growing takes the free halves above. A move is always to a larger block,
- *         which is aligned at least as well
+ * resize  in place both ways; growing takes the free halves above
  *
  * The buddy of a block at a is at a ^ 2^k: addresses are absolute, so a block of 2^k bytes is aligned to
  * 2^k whatever the region's start. The region is tiled by the largest aligned powers of two. Metadata:
@@ -246,6 +245,10 @@ export class BuddyAllocator extends Algorithm {
 
   override usableSize(address: Address): number {
     return bytesOf(this.#orderAt(address) & ORDER_MASK);
+  }
+
+  override keptAlign(address: Address): number {
+    return (this.#orderAt(address) & ALIGNED_BIT) !== 0 ? this.usableSize(address) : UNIT;
   }
 
   override ownershipIndex(address: Address): number {

@@ -177,8 +177,8 @@ export class HybridAllocator<A extends Algorithm = Algorithm> extends Algorithm 
     return this.#partOf(address).isFree(address);
   }
 
-  override isOverAligned(address: Address): boolean {
-    return this.#partOf(address).isOverAligned(address);
+  override keptAlign(address: Address): number {
+    return this.#partOf(address).keptAlign(address);
   }
 
   override firstBlock(): Address {

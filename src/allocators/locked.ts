@@ -154,7 +154,7 @@ export class Locked<A extends Algorithm = Algorithm> implements Allocator {
 
   allocZeroed(size: number, align: number = DEFAULT_ALIGN): Address {
     const address = this.alloc(size, align);
-    if (address !== NULL) this.memory.u8.fill(0, address, address + size);
+    if (address !== NULL) this.memory.zero(address, size);
     return address;
   }
 

@@ -281,7 +281,7 @@ export class Heap implements Allocator, StructStore {
 
   allocZeroed(size: number, align?: number): Address {
     const address = this.alloc(size, align);
-    if (address !== NULL) this.memory.u8.fill(0, address, address + size);
+    if (address !== NULL) this.memory.zero(address, size);
     return address;
   }
 

@@ -26,6 +26,8 @@ export type ViewConstructor =
   | BigInt64ArrayConstructor
   | BigUint64ArrayConstructor;
 
+const SMALL = 256;
+
 /** One thread's views of a shared buffer. Cheap to make; every thread makes its own. */
 export class Memory {
   /** The shared bytes. */
@@ -106,6 +108,20 @@ export class Memory {
     checkInteger('count', count, 0, this.byteLength);
     this.#checkRange(address, count * View.BYTES_PER_ELEMENT, View.BYTES_PER_ELEMENT);
     return new (View as Float64ArrayConstructor)(this.buffer, address, count) as unknown as InstanceType<C>;
+  }
+
+  /**
+   * Zeroes a block's first `size` bytes, and what follows up to a multiple of 8. Unchecked: the block
+   * must start at a multiple of 8 and hold so much.
+   */
+  zero(address: Address, size: number): void {
+    if (size > SMALL) {
+      this.u8.fill(0, address, address + size);
+      return;
+    }
+    // Below this a loop beats the call of a builtin.
+    const first = address >>> 3;
+    for (let unit = first + ((size + 7) >>> 3) - 1; unit >= first; unit--) this.f64[unit] = 0;
   }
 
   #checkRange(address: number, size: number, align: number): void {
