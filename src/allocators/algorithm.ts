@@ -18,7 +18,7 @@
 
 import { HeapCorruptionError, hex, InvalidFreeError } from '../errors.ts';
 import * as addresses from '../memory/address.ts';
-import { ADDRESS_LIMIT, type Address, alignDown, naturalAlign } from '../memory/address.ts';
+import { ADDRESS_LIMIT, type Address, alignDown } from '../memory/address.ts';
 import * as layouts from '../memory/layout.ts';
 import { checkAlign, checkInteger, checkSize } from '../memory/layout.ts';
 import type { Memory } from '../memory/memory.ts';

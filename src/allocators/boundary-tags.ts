@@ -24,7 +24,7 @@
 
 import { HeapCorruptionError } from '../errors.ts';
 import * as addresses from '../memory/address.ts';
-import { type Address, alignDown, alignUp } from '../memory/address.ts';
+import { type Address, alignDown, alignUp, naturalAlign } from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';
 import { Algorithm } from './algorithm.ts';
 import * as blocks from './block.ts';

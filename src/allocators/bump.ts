@@ -17,7 +17,7 @@
  */
 
 import { AttachError, HeapCorruptionError, hex } from '../errors.ts';
-import { type Address, NULL, UNIT } from '../memory/address.ts';
+import { type Address, NULL, naturalAlign, UNIT } from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Thread } from '../sync/thread.ts';

@@ -134,7 +134,10 @@ export function statsOfCached(
   numbers[0]! += own.overhead + inner.overheadBytes;
   numbers[1]! -= cached[0]!;
   numbers[2]! += cached[0]!;
-  numbers[4]! += sum((list) => list.allocations) + own.unpublished - f64[(start >>> 3) + IMPORTED]!;
+  const allocations =
+    numbers[4]! - f64[(start >>> 3) + IMPORTED]! + sum((list) => list.allocations) + own.unpublished;
+  // What other threads have not published yet may be missing.
+  numbers[4] = Math.max(allocations, liveBlocks);
   numbers[5] = numbers[4]! - liveBlocks;
   numbers[6] = f64[(start >>> 3) + FAILURES]!;
   return {

@@ -106,7 +106,8 @@ export function checkControl(memory: Memory, start: number, kind: number): void 
   const word = start >>> 2;
   const first = memory.u32[word + FIRST]! * 8;
   const end = memory.u32[word + END]! * 8;
-  if (first < 0 || end < first || end > memory.byteLength) {
+  const inControl = first >= start && first < start + CONTROL_BYTES;
+  if (inControl || end < first || end > memory.byteLength) {
     throw new AttachError(
       `the ${KIND_NAMES[kind]} at ${hex(start)} claims ${hex(first)} to ${hex(end)}, outside the memory`,
     );

@@ -409,6 +409,17 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
     }
   }
 
+  /** Adds what this thread did to the shared counters, which slow paths do anyway: before a pause, say. */
+  publish(): void {
+    for (let cls = 1; cls < CLASSES; cls++) {
+      if (this.#hits[cls] === 0) continue;
+      const list = this.#lists[cls]!;
+      list.acquire();
+      this.#publish(cls);
+      list.lock.release();
+    }
+  }
+
   /** Forgets what the cache holds: another thread has taken it back. */
   discard(): void {
     for (let cls = 1; cls < CLASSES; cls++) {

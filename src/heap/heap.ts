@@ -467,6 +467,7 @@ export class Heap implements Allocator, StructStore {
    * `resume` this thread must not use the heap.
    */
   rest(): void {
+    if (this.#base instanceof ThreadCached) this.#base.publish();
     this.#slots.rest(this.#thread);
   }
 
