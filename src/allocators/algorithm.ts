@@ -112,7 +112,7 @@ export abstract class Algorithm implements Allocator {
 
   /** The formula that gives the index of an ownership word. By default: in the word below the payload. */
   ownershipCodec(): OwnershipCodec {
-    return { lowest: this.first, highest: this.memory.byteLength, shift: 0, base: -1 };
+    return { lowest: this.first, highest: this.end, shift: 0, base: -1 };
   }
 
   /** Index in `i32` of the ownership word of the block at `address`, which a walk found. */

@@ -8,6 +8,7 @@
  * has not reached, so the walk ends before the first release.
  */
 
+import { HeapCorruptionError } from '../errors.ts';
 import { type Address, NULL, UNIT } from '../memory/address.ts';
 import { type Algorithm, MEASURES, statsFrom } from './algorithm.ts';
 import type { AllocatorStats } from './allocator.ts';
@@ -68,6 +69,9 @@ export function drainList(inner: Locked, list: TransferList, start: Address): vo
       while (list.count !== 0) {
         const address = (list.pop() * UNIT) as Address;
         const index = core.ownershipIndexAt(address);
+        if (stateOf(i32[index]!) !== TRANSFER) {
+          throw new HeapCorruptionError(address, 'a block on a transfer list was overwritten');
+        }
         i32[index] = handWord(i32[index]!, core.owner);
         exportBlock(inner, address, start);
       }

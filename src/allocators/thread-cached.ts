@@ -28,7 +28,7 @@
  * Ghemawat and P. Menage.
  */
 
-import { HeapCorruptionError } from '../errors.ts';
+import { AttachError, HeapCorruptionError, hex } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
 import * as addresses from '../memory/address.ts';
 import { atomicAdd, atomicLoad } from '../memory/atomics.ts';
@@ -117,11 +117,13 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
   /** HAND(me), of no class and generation. */
   readonly #hand: number;
   readonly #batchBytes: number;
-  // The ownership formula of algorithm.ts, and the units between which it holds.
-  readonly #lowest: number;
-  readonly #highest: number;
+  // The ownership formula of algorithm.ts, and the units between which it held when it was last asked.
+  #lowest = 0;
+  #highest = 0;
   readonly #shift: number;
   readonly #base: number;
+  /** The bits of a unit that are 0 where a block can start. */
+  readonly #inside: number;
   #epoch: number;
   #refills = 0;
   #flushes = 0;
@@ -160,7 +162,11 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
     peers?: Peers,
   ): ThreadCached {
     checkControl(memory, start, KIND_THREAD_CACHED);
-    const inner = Locked.attach(memory, memory.u32[(start >>> 2) + FIRST]! * UNIT, thread, lockTimeout);
+    const first = start + HEADER + LISTS_BYTES;
+    if (memory.u32[(start >>> 2) + FIRST]! * UNIT !== first) {
+      throw new AttachError(`the cached allocator at ${hex(start)} has a header that contradicts itself`);
+    }
+    const inner = Locked.attach(memory, first, thread, lockTimeout);
     return new ThreadCached(inner, start, lockTimeout, peers);
   }
 
@@ -181,10 +187,9 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
     this.#hand = handWord(0, owner);
     this.#batchBytes = memory.u32[(start >>> 2) + PARAM]!;
     const codec = inner.inner.ownershipCodec();
-    // `>>> 3` keeps small integers where a division would make doubles; 2^32 wraps to 0.
-    this.#lowest = codec.lowest >>> 3;
-    this.#highest = codec.highest === 0 ? 0 : (codec.highest - 1) >>> 3;
+    this.#readBounds();
     this.#shift = codec.shift;
+    this.#inside = codec.shift === 0 ? 0 : (1 << (codec.shift - 1)) - 1;
     this.#base = codec.base;
     this.#epoch = atomicLoad(this.#i32, (start >>> 2) + EPOCH);
     const timeout = lockTimeout === undefined ? {} : { timeout: lockTimeout };
@@ -203,7 +208,8 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
   // ── Fast paths ──────────────────────────────────────────────────────────────────────────────────
 
   alloc(size: number, align: number = DEFAULT_ALIGN): Address {
-    if (size <= LARGEST_CLASS && size >>> 0 === size && align === DEFAULT_ALIGN) {
+    // `typeof`: a BigInt or a Symbol would throw a TypeError at the shift.
+    if (typeof size === 'number' && size <= LARGEST_CLASS && size >>> 0 === size && align === DEFAULT_ALIGN) {
       const base = SHIFTED_CLASS_OF[(size + 15) >>> 4]!;
       const cache = this.#cache;
       const top = cache[base]! - 2;
@@ -224,7 +230,7 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
 
   free(address: Address): void {
     const unit = address >>> 3;
-    if (unit * UNIT === address && unit >= this.#lowest && unit <= this.#highest) {
+    if (unit * UNIT === address && (unit & this.#inside) === 0 && unit >= this.#lowest && unit <= this.#highest) {
       const index = ((unit * 2) >>> this.#shift) + this.#base;
       const word = this.#i32[index]!;
       // LIVE, FLIGHT, SHARED or ORPHAN: see isHeld in ownership.ts.
@@ -281,6 +287,8 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
     const cls = (this.#i32[this.inner.inner.heldIndex(address)]! & CLASS_MASK) >>> CLASS_SHIFT;
     const base = cls << CLASS_SHIFT;
     this.#heedEpoch();
+    // The region may have grown since.
+    if (!this.#covers(address)) this.#readBounds();
     if (cls === 0 || cls >= CLASSES || this.#cache[base + 1] === base + 2 || !this.#covers(address)) {
       this.inner.free(address);
       return;
@@ -483,6 +491,13 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
 
   #covers(address: Address): boolean {
     return address / UNIT >= this.#lowest && address / UNIT <= this.#highest;
+  }
+
+  #readBounds(): void {
+    const { lowest, highest } = this.inner.inner.ownershipCodec();
+    // `>>> 3` keeps small integers where a division would make doubles; 2^32 wraps to 0.
+    this.#lowest = lowest >>> 3;
+    this.#highest = highest === 0 ? 0 : (highest - 1) >>> 3;
   }
 
   get #double(): number {

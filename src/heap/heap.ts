@@ -35,7 +35,7 @@ import type { AnyStructType, Init, View } from '../structs/inference.ts';
 import { LayoutRegistry } from '../structs/registry.ts';
 import type { StructStore } from '../structs/store.ts';
 import { create, viewAt } from '../structs/struct.ts';
-import type { Lock } from '../sync/lock.ts';
+import type { Lock, LockOptions } from '../sync/lock.ts';
 import { ParkLock } from '../sync/park-lock.ts';
 import type { Thread } from '../sync/thread.ts';
 import { Arena } from './arena.ts';
@@ -112,14 +112,14 @@ export class Heap implements Allocator, StructStore {
   /** As {@link detach}: `using heap = Heap.attach(handle)`. Only where `Symbol.dispose` is. */
   declare readonly [Symbol.dispose]: () => void;
   readonly #thread: Thread;
-  readonly #lockTimeout: number;
-  readonly #slots: ThreadSlots;
-  readonly #handlers: ExhaustedHandler[] = [];
   readonly #forgetExit: () => void;
   /** What this thread allocates from: `#base`, or a tracker before it. */
   #allocator: HeapCore;
   #base: Locked | ThreadCached;
-  #roots: Roots<Heap>;
+  #slots: ThreadSlots;
+  #handlers: ExhaustedHandler[] = [];
+  #lockOptions: LockOptions;
+  readonly #roots: Roots<Heap>;
   #handling = false;
 
   private constructor(
@@ -137,7 +137,7 @@ export class Heap implements Allocator, StructStore {
     this.layouts = layouts;
     layouts.home = this;
     this.#thread = thread;
-    this.#lockTimeout = parts.lockTimeout;
+    this.#lockOptions = { thread, timeout: parts.lockTimeout };
     this.#slots = slots;
     this.#allocator = allocator;
     this.#base = allocator;
@@ -200,7 +200,7 @@ export class Heap implements Allocator, StructStore {
     const parts = readSuperblock(memory);
     const known = attached().heaps.get(parts.id);
     if (known !== undefined) {
-      if (known.#sharesMemoryWith(memory, parts)) return known;
+      if (isSameMemory(known, memory, parts)) return known;
       throw new AttachError(
         `this thread is attached to another heap with the id ${parts.id}: one is a copy of the other`,
       );
@@ -239,19 +239,31 @@ export class Heap implements Allocator, StructStore {
     if (table.heaps.get(this.id) !== this) return;
     table.heaps.delete(this.id);
     if (table.fallback === this) table.fallback = undefined;
-    const allocator = this.#base;
-    this.#allocator = DETACHED;
-    this.#base = DETACHED;
-    this.#roots = DETACHED_ROOTS;
-    // With a lock in its hands the thread leaves its slot as it is: the record leads others to the lock.
-    if (this.#slots.holdsLocks(this.#thread)) return;
-    allocator.orphan(ownerBits(this.#thread.slot, this.#thread.generation));
+    try {
+      // With a lock in its hands the thread leaves its slot as it is: the record leads others to the lock.
+      if (!this.#slots.holdsLocks(this.#thread)) this.#giveBackSlot();
+    } finally {
+      this.#roots.release(DETACHED);
+      this.#allocator = DETACHED;
+      this.#base = DETACHED;
+      this.#slots = DETACHED;
+      this.#handlers = DETACHED;
+      this.#lockOptions = DETACHED;
+      (this as { layouts: LayoutRegistry }).layouts = DETACHED;
+    }
+  }
+
+  #giveBackSlot(): void {
+    // An idle thread may have been drained.
+    this.resume();
+    this.#base.orphan(ownerBits(this.#thread.slot, this.#thread.generation));
     this.#slots.giveBack(this.#thread);
   }
 
   /** Makes this heap the one that `Heap.default()` gives in this thread. */
   static setDefault(heap: Heap): void {
     if (!(heap instanceof Heap)) throw new TypeError('setDefault wants a Heap');
+    if (attached().heaps.get(heap.id) !== heap) throw new DetachedError();
     attached().fallback = heap;
   }
 
@@ -327,10 +339,11 @@ export class Heap implements Allocator, StructStore {
    */
   onExhausted(handler: ExhaustedHandler): () => void {
     if (typeof handler !== 'function') throw new TypeError('onExhausted wants a function');
-    this.#handlers.push(handler);
+    const handlers = this.#handlers;
+    handlers.push(handler);
     return () => {
-      const index = this.#handlers.indexOf(handler);
-      if (index >= 0) this.#handlers.splice(index, 1);
+      const index = handlers.indexOf(handler);
+      if (index >= 0) handlers.splice(index, 1);
     };
   }
 
@@ -450,7 +463,7 @@ export class Heap implements Allocator, StructStore {
    * @param address a multiple of 8: a block of its own, or `view.address` plus an offset
    */
   lock(address: Address): Lock {
-    return new ParkLock(this.memory, address, { thread: this.#thread, timeout: this.#lockTimeout });
+    return new ParkLock(this.memory, address, this.#lockOptions);
   }
 
   /**
@@ -539,21 +552,21 @@ export class Heap implements Allocator, StructStore {
       ...this.stats(),
     };
   }
-
-  /** Whether two views lie over the same memory: what one writes, the other reads. */
-  #sharesMemoryWith(memory: Memory, parts: Superblock): boolean {
-    const theirs = new ThreadSlots(memory, parts.slots, parts.maxThreads);
-    const nonce = Math.random() * 2 ** 31;
-    this.#slots.probe(this.#thread, nonce);
-    return theirs.probed(this.#thread) === Math.trunc(nonce);
-  }
 }
 
-const DETACHED = refusing<Locked | ThreadCached>(() => new DetachedError());
-const DETACHED_ROOTS = refusing<Roots<Heap>>(() => new DetachedError());
+/** What a detached handle has in place of all that it gave up. */
+const DETACHED = refusing<never>(() => new DetachedError());
 
 if (Symbol.dispose !== undefined) {
   Object.defineProperty(Heap.prototype, Symbol.dispose, { value: Heap.prototype.detach });
+}
+
+/** Whether a memory is that of a heap: what one writes, the other reads. The heap may be of another copy of the library. */
+function isSameMemory(known: Heap, memory: Memory, parts: Superblock): boolean {
+  const { slots, maxThreads } = parts;
+  const nonce = Math.trunc(Math.random() * 2 ** 31);
+  new ThreadSlots(known.memory, slots, maxThreads).probe(known.threadSlot, nonce);
+  return new ThreadSlots(memory, slots, maxThreads).probed(known.threadSlot) === nonce;
 }
 
 function bufferOf(handle: HeapHandle | SharedArrayBuffer): SharedArrayBuffer {

@@ -6,5 +6,9 @@ export function refusing<T extends object>(error: () => Error): T {
     get(): never {
       throw error();
     },
+    // `instanceof` asks for it.
+    getPrototypeOf(): never {
+      throw error();
+    },
   });
 }

@@ -55,7 +55,7 @@ export interface RootStore {
 /** The heap's table of names. Thread-safe. */
 export class Roots<H extends RootStore> {
   readonly #heap: H;
-  readonly #lock: Lock;
+  #lock: Lock;
   readonly #thread: Thread;
   readonly #timeout: number;
   readonly #u32: Uint32Array;
@@ -70,6 +70,11 @@ export class Roots<H extends RootStore> {
     this.#timeout = timeout;
     this.#u32 = heap.memory.u32;
     this.#i32 = heap.memory.i32;
+  }
+
+  /** Gives the table up: every later use throws what `lock` throws. */
+  release(lock: Lock): void {
+    this.#lock = lock;
   }
 
   /**

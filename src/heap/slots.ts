@@ -138,14 +138,14 @@ export class ThreadSlots {
     return found;
   }
 
-  /** Writes a scratch word of the thread's own slot. */
-  probe(thread: Thread, value: number): void {
-    atomicStore(this.#i32, this.#wordOf(thread.slot) + PROBE, value);
+  /** Writes the scratch word of the calling thread's slot. */
+  probe(slot: number, value: number): void {
+    atomicStore(this.#i32, this.#wordOf(slot) + PROBE, value);
   }
 
   /** Reads what {@link probe} wrote. */
-  probed(thread: Thread): number {
-    return atomicLoad(this.#i32, this.#wordOf(thread.slot) + PROBE);
+  probed(slot: number): number {
+    return atomicLoad(this.#i32, this.#wordOf(slot) + PROBE);
   }
 
   #nameOf(token: number): string {

@@ -11,7 +11,7 @@ import { subjects } from './subjects.ts';
 const memory = Memory.create(MiB);
 
 describe.each(subjects)('$name', (subject) => {
-  const site = new Site(memory, 4096);
+  const site = new Site(memory, subject.start);
   conformance(subject, site);
   misuse(subject, site);
 });

@@ -82,8 +82,7 @@ function allocTests(subject: Subject, site: Site, fresh: Fresh): void {
       return { address, seed };
     });
     allocator.verify();
-    for (const { address, seed } of blocks)
-      site.expectStamped(address, allocator.sizeOf(address), seed);
+    for (const { address, seed } of blocks) site.expectStamped(address, allocator.sizeOf(address), seed);
   });
 
   test('size 0 gives unique blocks that are freed one by one', () => {
@@ -126,7 +125,8 @@ function allocTests(subject: Subject, site: Site, fresh: Fresh): void {
       if (address !== NULL) expect(address % align).toBe(0);
       if (align >= 2 ** 32) expect(address).toBe(NULL);
     }
-    if (subject.maxSize < Number.POSITIVE_INFINITY) expect(allocator.alloc(8, subject.maxAlign * 2)).toBe(NULL);
+    if (subject.maxSize < Number.POSITIVE_INFINITY)
+      expect(allocator.alloc(8, subject.maxAlign * 2)).toBe(NULL);
     allocator.verify();
   });
 
@@ -318,10 +318,13 @@ function exhaustionTests(subject: Subject, site: Site, fresh: Fresh): void {
     const all = [...fillUp(allocator, 8), ...fillUp(allocator, 1), ...fillUp(allocator, 0)];
     for (const [seed, address] of all.entries()) site.stamp(address, allocator.sizeOf(address), seed);
     allocator.verify();
-    for (const [seed, address] of all.entries()) {
-      site.expectStamped(address, allocator.sizeOf(address), seed);
+    // Thousands of blocks: an assertion for each would take longer than all else.
+    const overwritten = all.filter((address, seed) => {
+      const at = site.firstUnstamped(address, allocator.sizeOf(address), seed);
       allocator.free(address);
-    }
+      return at !== -1;
+    });
+    expect(overwritten).toEqual([]);
     allocator.verify();
   });
 }
@@ -339,7 +342,14 @@ function reportTests(subject: Subject, site: Site, fresh: Fresh): void {
   test('an empty allocator has nothing used and no counts', () => {
     const stats = fresh().stats();
     expectBalance(stats);
-    expect(stats).toMatchObject({ used: 0, liveBlocks: 0, allocations: 0, frees: 0, failures: 0, peakUsed: 0 });
+    expect(stats).toMatchObject({
+      used: 0,
+      liveBlocks: 0,
+      allocations: 0,
+      frees: 0,
+      failures: 0,
+      peakUsed: 0,
+    });
     expect(stats.largestFree).toBeGreaterThan(0);
   });
 
@@ -349,10 +359,23 @@ function reportTests(subject: Subject, site: Site, fresh: Fresh): void {
     const a = allocator.alloc(100);
     const b = allocator.alloc(200);
     const used = allocator.sizeOf(a) + allocator.sizeOf(b);
-    expect(allocator.stats()).toMatchObject({ capacity, used, peakUsed: used, liveBlocks: 2, allocations: 2, frees: 0 });
+    expect(allocator.stats()).toMatchObject({
+      capacity,
+      used,
+      ...(subject.caches ? {} : { peakUsed: used }),
+      liveBlocks: 2,
+      allocations: 2,
+      frees: 0,
+    });
     allocator.free(a);
     const left = allocator.sizeOf(b);
-    expect(allocator.stats()).toMatchObject({ capacity, used: left, peakUsed: used, liveBlocks: 1, frees: 1 });
+    expect(allocator.stats()).toMatchObject({
+      capacity,
+      used: left,
+      ...(subject.caches ? {} : { peakUsed: used }),
+      liveBlocks: 1,
+      frees: 1,
+    });
     expect(allocator.alloc(2 ** 40)).toBe(NULL);
     expect(allocator.stats().failures).toBe(1);
     const c = allocator.realloc(b, 300);
@@ -382,7 +405,7 @@ function reportTests(subject: Subject, site: Site, fresh: Fresh): void {
     }
     const live = shown.filter(({ state }) => state !== 'free');
     expect(new Map(live.map(({ address, size }) => [address, size]))).toEqual(kept);
-    expect(live.every(({ state, owner }) => state === 'live' && owner === 0)).toBe(true);
+    expect(live.every(({ state, owner }) => state === 'live' && owner === subject.owner)).toBe(true);
     const free = shown.filter(({ state }) => state === 'free').reduce((sum, { size }) => sum + size, 0);
     const stats = allocator.stats();
     expect(live.reduce((sum, { size }) => sum + size, 0)).toBe(stats.used);
@@ -392,9 +415,12 @@ function reportTests(subject: Subject, site: Site, fresh: Fresh): void {
   test('blocks() shows thousands of blocks', () => {
     const allocator = fresh();
     const all = fillUp(allocator, 8);
-    expect([...allocator.blocks()].filter(({ state }) => state === 'live').map(({ address }) => address).sort()).toEqual(
-      all.toSorted(),
-    );
+    expect(
+      [...allocator.blocks()]
+        .filter(({ state }) => state === 'live')
+        .map(({ address }) => address)
+        .sort(),
+    ).toEqual(all.toSorted());
   });
 }
 
@@ -406,7 +432,8 @@ function regionTests(subject: Subject, site: Site, fresh: Fresh): void {
     const first = here.stats();
     const a = here.alloc(100);
     const there = subject.attach(Memory.attach(memory.buffer), start);
-    expect([...there.blocks()]).toEqual([...here.blocks()]);
+    const seen = [...here.blocks()];
+    expect([...there.blocks()]).toEqual(seen);
     const { lockAcquisitions: _, ...stats } = there.stats();
     expect(here.stats()).toMatchObject(stats);
     const b = there.alloc(50);
@@ -415,6 +442,8 @@ function regionTests(subject: Subject, site: Site, fresh: Fresh): void {
     there.verify();
     there.free(a);
     here.free(b);
+    // A thread's cache is its own: it gives it back when it looks at the figures.
+    here.stats();
     expectAllBack(there, first);
     expectAllBack(here, first);
   });
@@ -444,7 +473,8 @@ function regionTests(subject: Subject, site: Site, fresh: Fresh): void {
     expect(allocator.extend(ROOM_TO_EXTEND / 4)).toBe(subject.extends);
     allocator.verify();
     const { capacity } = allocator.stats();
-    if (subject.extends) expect(capacity).toBeGreaterThanOrEqual(before.capacity + (ROOM_TO_EXTEND * 3) / 4 - 64);
+    if (subject.extends)
+      expect(capacity).toBeGreaterThanOrEqual(before.capacity + (ROOM_TO_EXTEND * 3) / 4 - 64);
     else expect(capacity).toBe(before.capacity);
     allocator.free(block);
     const after = allocator.stats();

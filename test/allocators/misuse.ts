@@ -8,7 +8,7 @@ import type { Allocator } from '../../src/allocators/allocator.ts';
 import { BumpAllocator } from '../../src/allocators/bump.ts';
 import { HeapCorruptionError, InvalidFreeError, SabheapError } from '../../src/errors.ts';
 import { type Address, NULL } from '../../src/memory/address.ts';
-import { REGION_BYTES, type Site } from './site.ts';
+import { REGION_BYTES, SITE_BYTES, type Site } from './site.ts';
 import type { Subject } from './subjects.ts';
 
 const NOT_SIZES: readonly unknown[] = [
@@ -33,7 +33,18 @@ const NOT_SIZES: readonly unknown[] = [
 
 const NOT_ALIGNS: readonly unknown[] = [...NOT_SIZES, 0, -0, 3, 6, 12, 2 ** 31 + 8, 2 ** 53];
 
-const NOT_ADDRESSES: readonly unknown[] = [Number.NaN, -8, 8.5, 2 ** 32, 2 ** 32 + 8, 2 ** 53, '8', undefined, null, {}];
+const NOT_ADDRESSES: readonly unknown[] = [
+  Number.NaN,
+  -8,
+  8.5,
+  2 ** 32,
+  2 ** 32 + 8,
+  2 ** 53,
+  '8',
+  undefined,
+  null,
+  {},
+];
 
 export function misuse(subject: Subject, site: Site): void {
   afterEach(() => site.expectGuardsWhole());
@@ -131,7 +142,12 @@ function badAddressTests(subject: Subject, site: Site): void {
 
   test('a double free is refused: alone, between live blocks, beside free ones, after all is free', () => {
     const allocator = site.create(subject);
-    const [a, b, c, d] = [40, 50, 60, 70].map((size) => allocator.alloc(size)) as [Address, Address, Address, Address];
+    const [a, b, c, d] = [40, 50, 60, 70].map((size) => allocator.alloc(size)) as [
+      Address,
+      Address,
+      Address,
+      Address,
+    ];
     allocator.free(b);
     expectNoBlock(allocator, b);
     allocator.free(c);
@@ -157,7 +173,9 @@ function badAddressTests(subject: Subject, site: Site): void {
     const block = allocator.alloc(256);
     const above = allocator.alloc(256);
     memory.u8.fill(byte, block, block + 256);
-    for (let offset = 1; offset < 256; offset++) expectNoBlock(allocator, (block + offset) as Address);
+    for (let offset = 1; offset < 256; offset += offset < 10 ? 1 : 7) {
+      expectNoBlock(allocator, (block + offset) as Address);
+    }
     allocator.free(block);
     allocator.free(above);
     allocator.verify();
@@ -166,7 +184,15 @@ function badAddressTests(subject: Subject, site: Site): void {
   test('addresses that belong to nobody are refused', () => {
     const allocator = site.create(subject);
     const live = allocator.alloc(8);
-    const foreign = [8, start, start + 8, start + 64, start + 128, start + REGION_BYTES, start + REGION_BYTES + 8];
+    const foreign = [
+      8,
+      start,
+      start + 8,
+      start + 64,
+      start + 128,
+      start + REGION_BYTES,
+      start + REGION_BYTES + 8,
+    ];
     for (const address of [...foreign, start - 8, memory.byteLength - 8, memory.byteLength]) {
       if (address !== live && address > 0) expectNoBlock(allocator, address as Address);
     }
@@ -178,7 +204,7 @@ function badAddressTests(subject: Subject, site: Site): void {
     const allocator = site.create(subject);
     allocator.free(allocator.alloc(100));
     const before = site.snapshot(subject);
-    for (let address = start; address < start + REGION_BYTES; address += 24) {
+    for (let address = start; address < start + REGION_BYTES; address += 13 * 8) {
       if (address !== 0) expect(() => allocator.free(address as Address)).toThrow(InvalidFreeError);
     }
     site.expectUnchanged(subject, before);
@@ -193,7 +219,8 @@ function badAddressTests(subject: Subject, site: Site): void {
 
   test('an address of another allocator in the same memory is refused', () => {
     const allocator = site.create(subject);
-    const other = BumpAllocator.create(memory, { start: start - 4096, byteLength: 2048 });
+    const elsewhere = start < 8192 ? start + SITE_BYTES + 4096 : start - 8192;
+    const other = BumpAllocator.create(memory, { start: elsewhere, byteLength: 2048 });
     const address = other.alloc(16);
     expectNoBlock(allocator, address);
     const ours = allocator.alloc(16);
@@ -219,6 +246,6 @@ function badAddressTests(subject: Subject, site: Site): void {
     expect(message(block + 1)).toContain('multiple of 8');
     expect(message(start + REGION_BYTES + 4096)).toContain('blocks lie from');
     allocator.free(block);
-    expect(message(block)).toMatch(/free|lie from/);
+    expect(message(block)).toMatch(/free|hand|lie from/);
   });
 }

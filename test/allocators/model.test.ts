@@ -16,7 +16,12 @@ import { type Subject, subjects } from './subjects.ts';
 type Step =
   | { readonly do: 'alloc' | 'allocZeroed'; readonly size: number; readonly align: number }
   | { readonly do: 'free'; readonly pick: number }
-  | { readonly do: 'realloc'; readonly pick: number; readonly size: number; readonly align: number | undefined }
+  | {
+      readonly do: 'realloc';
+      readonly pick: number;
+      readonly size: number;
+      readonly align: number | undefined;
+    }
   | { readonly do: 'resize'; readonly pick: number; readonly size: number }
   | { readonly do: 'allocLargest' };
 
@@ -37,7 +42,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('free'), pick }) },
   {
     weight: 2,
-    arbitrary: fc.record({ do: fc.constant('realloc'), pick, size, align: fc.option(align, { nil: undefined }) }),
+    arbitrary: fc.record({
+      do: fc.constant('realloc'),
+      pick,
+      size,
+      align: fc.option(align, { nil: undefined }),
+    }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('resize'), pick, size }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('allocLargest') }) },
@@ -67,17 +77,23 @@ class Pair {
   take(step: Step): void {
     switch (step.do) {
       case 'alloc':
-        return this.#alloc(step.size, step.align);
+        this.#alloc(step.size, step.align);
+        break;
       case 'allocZeroed':
-        return this.#allocZeroed(step.size, step.align);
+        this.#allocZeroed(step.size, step.align);
+        break;
       case 'allocLargest':
-        return this.#allocLargest();
+        this.#allocLargest();
+        break;
       case 'free':
-        return this.#withLive(step.pick, (address) => this.#free(address));
+        this.#withLive(step.pick, (address) => this.#free(address));
+        break;
       case 'realloc':
-        return this.#withLive(step.pick, (address) => this.#realloc(address, step.size, step.align));
+        this.#withLive(step.pick, (address) => this.#realloc(address, step.size, step.align));
+        break;
       case 'resize':
-        return this.#withLive(step.pick, (address) => this.#resize(address, step.size));
+        this.#withLive(step.pick, (address) => this.#resize(address, step.size));
+        break;
     }
   }
 
@@ -99,7 +115,9 @@ class Pair {
     const shown = [...this.#allocator.blocks()].filter(({ state }) => state !== 'free');
     expect(shown.map((block) => block.address)).toEqual([...this.#live.keys()].sort((a, b) => a - b));
     for (const [i, { address, size }] of shown.entries()) {
-      expect(address + size, 'blocks overlap').toBeLessThanOrEqual(shown[i + 1]?.address ?? Number.POSITIVE_INFINITY);
+      expect(address + size, 'blocks overlap').toBeLessThanOrEqual(
+        shown[i + 1]?.address ?? Number.POSITIVE_INFINITY,
+      );
     }
   }
 
@@ -205,15 +223,16 @@ function run(subject: Subject, site: Site, steps: readonly Step[]): void {
   site.expectGuardsWhole();
 }
 
-/** The lock changes nothing that one thread sees: the bare ones get the long runs. */
-const isLocked = (subject: Subject) => subject.counterBytes > 0;
-
 describe('random operations agree with a plain model', () => {
-  const site = new Site(Memory.create(MiB), 4096);
+  const memory = Memory.create(MiB);
   test.each(subjects)('$name', (subject) => {
-    const numRuns = isLocked(subject) ? 10 : 60;
+    const site = new Site(memory, subject.start);
+    // A lock alone changes nothing that one thread sees: the others get the long runs.
+    const numRuns = subject.wrapper === 'locked' ? 10 : 60;
     fc.assert(
-      fc.property(fc.array(step, { minLength: 1, maxLength: 120, size: 'max' }), (steps) => run(subject, site, steps)),
+      fc.property(fc.array(step, { minLength: 1, maxLength: 120, size: 'max' }), (steps) =>
+        run(subject, site, steps),
+      ),
       { numRuns },
     );
   });

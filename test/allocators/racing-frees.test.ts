@@ -9,7 +9,7 @@ import { Rendezvous } from '../stress/rendezvous.ts';
 import { expectAllBack } from './conformance.ts';
 import { subjects } from './subjects.ts';
 
-const locked = subjects.filter(({ name }) => name.includes('locked'));
+const locked = subjects.filter(({ wrapper }) => wrapper === 'locked');
 const cases = locked.flatMap((subject) => [
   { ...subject, parties: 2, rounds: 2000 },
   { ...subject, parties: 4, rounds: 400 },

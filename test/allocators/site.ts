@@ -49,6 +49,8 @@ export class Site {
     const { u8 } = this.memory;
     u8.fill(GUARD, Math.max(0, this.start - GUARD_BYTES), this.start);
     u8.set(noise, this.start);
+    // What noise says of who holds a block, a cache believes: it looks at no more than that.
+    if (subject.caches) u8.fill(0, this.start, this.start + REGION_BYTES);
     u8.fill(GUARD, this.start + SITE_BYTES, this.start + SITE_BYTES + GUARD_BYTES);
     this.extended = false;
     return subject.create(this.memory, this.start, REGION_BYTES);

@@ -1,7 +1,7 @@
 /**
  * The allocators that the conformance suite, the model and the high addresses run over: one row for
- * each algorithm, which stands for three subjects: bare, behind a spin lock, behind a parking lock.
- * A row says what the algorithm can do; what it does not say, every allocator must do.
+ * each algorithm, which stands for three subjects: bare, behind a spin lock, behind a parking lock. Some
+ * stand for a fourth: behind thread caches. Heaps have rows of their own, with and without caches. A row says what the algorithm can do; what it does not say, every allocator must do.
  */
 
 import type { Algorithm } from '../../src/allocators/algorithm.ts';
@@ -14,9 +14,18 @@ import type { AlgorithmClass } from '../../src/allocators/kinds.ts';
 import { LinkedListAllocator } from '../../src/allocators/linked-list.ts';
 import { Locked } from '../../src/allocators/locked.ts';
 import { PoolAllocator } from '../../src/allocators/pool.ts';
-import { KiB } from '../../src/memory/address.ts';
+import { CLASSES } from '../../src/allocators/size-class.ts';
+import { ThreadCached } from '../../src/allocators/thread-cached.ts';
 import { TlsfAllocator } from '../../src/allocators/tlsf.ts';
+import { LIST_BYTES } from '../../src/allocators/transfer-list.ts';
+import { attached } from '../../src/heap/attached.ts';
+import { Heap } from '../../src/heap/heap.ts';
+import type { HeapOptions } from '../../src/heap/options.ts';
+import { SLOT_BYTES } from '../../src/heap/slots.ts';
+import { SUPERBLOCK_BYTES } from '../../src/heap/superblock.ts';
+import { KiB } from '../../src/memory/address.ts';
 import type { Memory } from '../../src/memory/memory.ts';
+import { Flushing } from './flushing.ts';
 
 export interface Capabilities {
   /** Freed room is given out again although other blocks still live. */
@@ -29,10 +38,17 @@ export interface Capabilities {
   readonly maxSize: number;
   /** Takes more bytes above its region. */
   readonly extends: boolean;
+  /** Has thread caches before it; `peakUsed` counts what is in them. */
+  readonly caches: boolean;
 }
 
 export interface Subject extends Capabilities {
   readonly name: string;
+  readonly wrapper: 'none' | 'locked' | 'cached' | 'heap';
+  /** Where a site for it starts: a heap takes its whole memory. */
+  readonly start: number;
+  /** The slot that its blocks name. */
+  readonly owner: number;
   /** Bytes at the region's start that even a refused call may change: a lock counts who took it. */
   readonly counterBytes: number;
   create(memory: Memory, start: number, byteLength: number): Allocator & Extensible;
@@ -49,20 +65,39 @@ interface Row extends Partial<Capabilities> {
   // biome-ignore lint/suspicious/noExplicitAny: see above
   readonly allocator: AlgorithmClass<Algorithm, any>;
   readonly options?: (byteLength: number) => object;
+  /** Makes a fourth subject of the row. */
+  readonly cached?: boolean;
+}
+
+interface HeapRow extends Partial<Capabilities> {
+  readonly options: HeapOptions;
 }
 
 const POOL_BLOCK = 4096;
+/** Control block, epoch and transfer lists of a cached allocator, and the lock's control block behind them. */
+const CACHED_COUNTER_BYTES = 2 * CONTROL_BYTES + CLASSES * LIST_BYTES + CONTROL_BYTES;
 
 const rows: readonly Row[] = [
   { name: 'bump', allocator: BumpAllocator, reclaims: false, showsFree: false },
-  { name: 'linked list', allocator: LinkedListAllocator },
-  { name: 'TLSF', allocator: TlsfAllocator },
-  { name: 'buddy of 16', allocator: BuddyAllocator, options: (bytes) => ({ minBlock: 16, reserveBytes: bytes + 15 * KiB }) },
-  { name: 'buddy of 64', allocator: BuddyAllocator, options: (bytes) => ({ minBlock: 64, reserveBytes: bytes + 15 * KiB }) },
+  { name: 'linked list', allocator: LinkedListAllocator, cached: true },
+  { name: 'TLSF', allocator: TlsfAllocator, cached: true },
+  {
+    name: 'buddy of 16',
+    allocator: BuddyAllocator,
+    options: (bytes) => ({ minBlock: 16, reserveBytes: bytes + 15 * KiB }),
+    cached: true,
+  },
+  {
+    name: 'buddy of 64',
+    allocator: BuddyAllocator,
+    options: (bytes) => ({ minBlock: 64, reserveBytes: bytes + 15 * KiB }),
+    cached: true,
+  },
   {
     name: 'pool',
     allocator: PoolAllocator,
     options: () => ({ blockSize: POOL_BLOCK }),
+    cached: true,
     maxAlign: POOL_BLOCK,
     maxSize: POOL_BLOCK,
     extends: false,
@@ -71,6 +106,7 @@ const rows: readonly Row[] = [
     name: 'hybrid of bump and linked list',
     allocator: HybridAllocator,
     options: () => ({ allocator: LinkedListAllocator }),
+    cached: true,
     showsFree: false,
   },
   {
@@ -84,18 +120,32 @@ const rows: readonly Row[] = [
   },
 ];
 
+const heapRows: readonly HeapRow[] = [
+  { options: { allocator: 'tlsf' } },
+  { options: { allocator: 'linked-list' } },
+  // Its maps cover the whole memory, so that it can grow into it.
+  { options: { allocator: 'buddy', minBlock: 128 } },
+  { options: { allocator: 'bump' }, reclaims: false, showsFree: false },
+];
+
+const SITE_START = 4096;
+
 const most: Capabilities = {
   reclaims: true,
   showsFree: true,
   maxAlign: 2 ** 13,
   maxSize: Number.POSITIVE_INFINITY,
   extends: true,
+  caches: false,
 };
 
 function bare(row: Row): Subject {
   return {
     ...most,
     ...row,
+    wrapper: 'none',
+    start: SITE_START,
+    owner: 0,
     counterBytes: 0,
     create: (memory, start, byteLength) =>
       row.allocator.create(memory, { ...row.options?.(byteLength), start, byteLength }),
@@ -109,6 +159,9 @@ function locked(row: Row, lock: 'spin' | 'park'): Subject {
     ...most,
     ...row,
     name: `${row.name}, locked (${lock})`,
+    wrapper: 'locked',
+    start: SITE_START,
+    owner: 0,
     counterBytes: CONTROL_BYTES,
     create: (memory, start, byteLength) =>
       Locked.create(memory, { allocator, options: row.options?.(byteLength) ?? {}, lock, start, byteLength }),
@@ -116,8 +169,51 @@ function locked(row: Row, lock: 'spin' | 'park'): Subject {
   };
 }
 
-export const subjects: readonly Subject[] = rows.flatMap((row) => [
-  bare(row),
-  locked(row, 'spin'),
-  locked(row, 'park'),
-]);
+function cached(row: Row): Subject {
+  const { allocator } = row;
+  const flushing = (cache: ThreadCached) => new Flushing(cache, (bytes) => cache.extend(bytes));
+  return {
+    ...most,
+    ...row,
+    caches: true,
+    name: `${row.name}, behind caches`,
+    wrapper: 'cached',
+    start: SITE_START,
+    owner: 0,
+    counterBytes: CACHED_COUNTER_BYTES,
+    create: (memory, start, byteLength) => {
+      const options = row.options?.(byteLength) ?? {};
+      return flushing(ThreadCached.create(memory, { allocator, options, start, byteLength }));
+    },
+    attach: (memory, start) => flushing(ThreadCached.attach(memory, start)),
+  };
+}
+
+function heap(row: HeapRow, cache: boolean): Subject {
+  const threads = 8;
+  return {
+    ...most,
+    ...row,
+    caches: cache,
+    name: `heap, ${row.options.allocator} ${cache ? 'behind' : 'without'} caches`,
+    wrapper: 'heap',
+    start: 0,
+    owner: 1,
+    counterBytes: SUPERBLOCK_BYTES + threads * SLOT_BYTES + 4 * KiB + CACHED_COUNTER_BYTES,
+    create: ({ buffer }, _, initialBytes) =>
+      forgotten(Heap.create({ ...row.options, cache, buffer, maxThreads: threads, initialBytes })),
+    attach: ({ buffer }) => forgotten(Heap.attach(buffer)),
+  };
+}
+
+/** Takes a heap off this thread's list: the next one is laid over its bytes, so it cannot be left well. */
+function forgotten(made: Heap): Flushing {
+  attached().heaps.delete(made.id);
+  return new Flushing(made, (bytes) => made.claim(bytes));
+}
+
+export const subjects: readonly Subject[] = [
+  ...rows.flatMap((row) => [bare(row), locked(row, 'spin'), locked(row, 'park')]),
+  ...rows.filter((row) => row.cached).map(cached),
+  ...heapRows.flatMap((row) => [heap(row, true), heap(row, false)]),
+];

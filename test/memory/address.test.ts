@@ -1,7 +1,16 @@
 /** Addresses: what is one, and rounding that holds up to 4 GiB and beyond. */
 
 import { describe, expect, test } from 'vitest';
-import { alignDown, alignUp, GiB, KiB, MiB, NULL, naturalAlign, toAddress } from '../../src/memory/address.ts';
+import {
+  alignDown,
+  alignUp,
+  GiB,
+  KiB,
+  MiB,
+  NULL,
+  naturalAlign,
+  toAddress,
+} from '../../src/memory/address.ts';
 
 test('the units are powers of 1,024', () => {
   expect([KiB, MiB, GiB]).toEqual([2 ** 10, 2 ** 20, 2 ** 30]);

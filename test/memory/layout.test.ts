@@ -10,13 +10,21 @@ describe('sizes', () => {
     expect(() => checkSize(size)).not.toThrow();
   });
 
-  test.each([-1, -8, 0.5, 1e-9, Number.NaN, Number.POSITIVE_INFINITY, -Infinity, 2 ** 53, 2 ** 60, ...noNumbers])(
-    '%s is none',
-    (size) => {
-      expect(() => checkSize(size as number)).toThrow(RangeError);
-      expect(() => checkSize(size as number)).toThrow('size must be an integer from 0 to 2^53 - 1, got ');
-    },
-  );
+  test.each([
+    -1,
+    -8,
+    0.5,
+    1e-9,
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    -Infinity,
+    2 ** 53,
+    2 ** 60,
+    ...noNumbers,
+  ])('%s is none', (size) => {
+    expect(() => checkSize(size as number)).toThrow(RangeError);
+    expect(() => checkSize(size as number)).toThrow('size must be an integer from 0 to 2^53 - 1, got ');
+  });
 });
 
 describe('alignments', () => {

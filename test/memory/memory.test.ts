@@ -45,12 +45,22 @@ describe('create', () => {
     expect(memory.bytes(toAddress(4 * GiB - 8), 8)).toEqual(new Uint8Array([0, 0, 0, 0, 0, 0, 0, 7]));
   });
 
-  test.each<unknown>([0, 7, -8, 8.5, 4 * GiB + 1, 2 ** 53, Number.NaN, Number.POSITIVE_INFINITY, '64', null, undefined, 64n])(
-    'a length of %s is refused',
-    (byteLength) => {
-      expect(() => Memory.create(byteLength as number)).toThrow(RangeError);
-    },
-  );
+  test.each<unknown>([
+    0,
+    7,
+    -8,
+    8.5,
+    4 * GiB + 1,
+    2 ** 53,
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    '64',
+    null,
+    undefined,
+    64n,
+  ])('a length of %s is refused', (byteLength) => {
+    expect(() => Memory.create(byteLength as number)).toThrow(RangeError);
+  });
 });
 
 describe('attach', () => {
@@ -79,7 +89,10 @@ describe('attach', () => {
   );
 
   test('a growable buffer is refused, with the way out', () => {
-    const Growable = SharedArrayBuffer as unknown as new (length: number, options: object) => SharedArrayBuffer;
+    const Growable = SharedArrayBuffer as unknown as new (
+      length: number,
+      options: object,
+    ) => SharedArrayBuffer;
     const buffer = new Growable(64, { maxByteLength: 128 });
     expect(() => Memory.attach(buffer)).toThrow(TypeError);
     expect(() => Memory.attach(buffer)).toThrow('reserve the whole length');

@@ -6,7 +6,10 @@
 import { Worker } from 'node:worker_threads';
 
 /** Starts a thread for each job. Resolves with their reports once all have ended well. */
-export function runCrew<Job extends object, Report>(program: string, jobs: readonly Job[]): Promise<Report[]> {
+export function runCrew<Job extends object, Report>(
+  program: string,
+  jobs: readonly Job[],
+): Promise<Report[]> {
   return Promise.all(jobs.map((job) => startMember<Job, Report>(program, job).report));
 }
 

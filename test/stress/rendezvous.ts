@@ -50,6 +50,24 @@ export class Rendezvous {
     Atomics.store(this.#words, FIRST_SLOT + slot, value);
   }
 
+  /** Stores into a slot and wakes who waits for it. */
+  announce(slot: number, value: number): void {
+    this.store(slot, value);
+    Atomics.notify(this.#words, FIRST_SLOT + slot);
+  }
+
+  /** Sleeps until a slot holds `value`. */
+  await(slot: number, value: number): void {
+    for (let seen = this.load(slot); seen !== value; seen = this.load(slot)) {
+      Atomics.wait(this.#words, FIRST_SLOT + slot, seen, 1000);
+    }
+  }
+
+  /** Sleeps for so many milliseconds. */
+  pause(ms: number): void {
+    Atomics.wait(this.#words, ARRIVED, Atomics.load(this.#words, ARRIVED), ms);
+  }
+
   /** Puts a value into a slot and takes out what was there. */
   exchange(slot: number, value: number): number {
     return Atomics.exchange(this.#words, FIRST_SLOT + slot, value);

@@ -1,6 +1,6 @@
 /** Reads the shared index where it lies: compares it with the plain one, and finds the top words. */
 
-import type { PlainIndex } from './plain-index.ts';
+import { countOf, type PlainIndex } from './plain-index.ts';
 import type { WordIndex } from './word-index.ts';
 
 /** What the shared index holds, and whether that is what the plain one holds. */
@@ -41,10 +41,6 @@ export function isSame(a: PlainIndex, b: PlainIndex): boolean {
 function sorted(postings: readonly number[]): number[] {
   const pairs = Array.from({ length: postings.length / 2 }, (_, i) => [postings[i * 2]!, postings[i * 2 + 1]!]);
   return pairs.sort(([a], [b]) => a! - b!).flat();
-}
-
-function countOf(postings: readonly number[]): number {
-  return postings.reduce((sum, number, i) => (i % 2 === 1 ? sum + number : sum), 0);
 }
 
 function sameNumbers(a: readonly number[], b: readonly number[]): boolean {

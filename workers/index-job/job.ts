@@ -1,13 +1,13 @@
-/** The job from end to end: indexes three times, compares, frees. What it finds is a report. */
+/** The job from end to end: makes the index in three ways, compares, frees. What it finds is a report. */
 
 import { type AllocatorStats, type Heap, HeapCorruptionError } from '../../src/index.ts';
-import { runByMessages } from './clone-job.ts';
 import { compare, isSame, type TopWord, topWords } from './comparison.ts';
 import { type Corpus, readCorpus } from './corpus.ts';
+import { MessagesRun } from './messages-run.ts';
 import type { JobOptions } from './options.ts';
-import { runPlain } from './plain-index.ts';
-import { type Progress, startProgress } from './progress.ts';
-import { canAllocate, type Freed, freeAll, runShared } from './shared-job.ts';
+import { PlainRun } from './plain-run.ts';
+import { type Timed, type Times, timed } from './run.ts';
+import { type Freed, SharedRun } from './shared-run.ts';
 
 /** What `--json` prints. */
 export interface Report {
@@ -16,7 +16,7 @@ export interface Report {
   readonly files: number;
   readonly bytes: number;
   readonly skipped: { readonly binary: number; readonly unreadable: number; readonly cut: boolean };
-  /** Words in all files, each as often as it comes. */
+  /** Uses of words in all files. */
   readonly words: number;
   readonly distinctWords: number;
   readonly postings: number;
@@ -31,10 +31,8 @@ export interface Report {
   readonly checks: readonly Check[];
 }
 
-/** How fast an index was made. */
-export interface Speed {
-  /** From before the first thread is started until the main thread has an index to read. */
-  readonly milliseconds: number;
+/** How fast an index was made and read. */
+export interface Speed extends Times {
   readonly wordsPerSecond: number;
 }
 
@@ -51,29 +49,39 @@ export interface Check {
  */
 export async function runJob(options: JobOptions): Promise<Report> {
   const corpus = readCorpus(options.paths);
-  const run = timedRuns(corpus);
-  const shared = await run('one shared heap', (progress) => runShared(corpus, options, progress));
-  const messages = await run('cloned messages', (progress) => runByMessages(corpus, options.threads, progress));
-  await messages.result.pool.destroy();
-  const plain = await run('a plain Map', (progress) => runPlain(corpus, progress));
+  const shared = await timed('one shared heap', corpus, () => SharedRun.start(options));
+  const messages = await timed('cloned messages', corpus, () => MessagesRun.start(options));
+  await messages.run.stop();
+  const plain = await timed('a plain Map', corpus, async () => new PlainRun());
+  return report(options, corpus, shared, messages, plain);
+}
 
-  const { heap, index, words, largestFree, pool } = shared.result;
-  const { equal, ...sizes } = compare(index, plain.result.index);
+async function report(
+  options: JobOptions,
+  corpus: Corpus,
+  shared: Timed<SharedRun>,
+  messages: Timed<MessagesRun>,
+  plain: Timed<PlainRun>,
+): Promise<Report> {
+  const { heap, index, largestFree } = shared.run;
+  const words = plain.uses[0]!;
+  const { equal, ...sizes } = compare(index, plain.run.index);
   const top = topWords(index, options.top);
   const stats = heap.stats();
   const picture = heap.describe();
-  const sound = isSound(heap);
-  const freed = await freeAll(shared.result);
+  const soundFilled = isSound(heap);
+  const freed = await shared.run.free();
   const after = heap.stats();
   const checks = [
-    check('the shared index holds what the plain Map holds', equal && words === plain.result.words),
-    check('the cloned messages came to the same index', isSame(messages.result.index, plain.result.index)),
-    check('the heap is sound, with the index in it and without', sound && isSound(heap)),
+    check('the shared index holds what the plain Map holds', equal),
+    check('so does the one made of messages', isSame(messages.run.index, plain.run.index)),
+    check('every thread finds as many words', [...shared.uses, ...messages.uses].every((uses) => uses === words)),
+    check('the heap is sound, with the index in it and without', soundFilled && isSound(heap)),
     check('no block is left', after.liveBlocks === 0),
     check('largestFree is what it was at the start', after.largestFree === largestFree),
-    check('one block of that size can be had', canAllocate(heap, largestFree)),
+    check('one block of that size can be had', shared.run.canAllocateAll()),
   ];
-  await pool.destroy();
+  await shared.run.stop();
   return {
     options,
     node: process.version,
@@ -90,27 +98,8 @@ export async function runJob(options: JobOptions): Promise<Report> {
   };
 }
 
-interface Timed<R> {
-  readonly result: R;
-  readonly milliseconds: number;
-}
-
-/** Runs with a progress bar and a stopwatch. */
-function timedRuns(corpus: Corpus) {
-  return async <R>(label: string, fn: (progress: Progress) => R | Promise<R>): Promise<Timed<R>> => {
-    const progress = startProgress(label, corpus.bytes);
-    try {
-      const began = performance.now();
-      const result = await fn(progress);
-      return { result, milliseconds: performance.now() - began };
-    } finally {
-      progress.stop();
-    }
-  };
-}
-
-function speed(words: number, { milliseconds }: { readonly milliseconds: number }): Speed {
-  return { milliseconds, wordsPerSecond: Math.round((words / milliseconds) * 1000) };
+function speed(words: number, { times }: { readonly times: Times }): Speed {
+  return { ...times, wordsPerSecond: Math.round((words / times.make) * 1000) };
 }
 
 function inputOf({ files, bytes, binary, unreadable, cut }: Corpus): Pick<Report, 'files' | 'bytes' | 'skipped'> {

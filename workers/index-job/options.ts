@@ -17,7 +17,7 @@ export interface JobOptions {
   readonly json: boolean;
 }
 
-const ALLOCATORS: readonly HeapAllocator[] = ['buddy', 'linked-list', 'bump'];
+const ALLOCATORS: readonly HeapAllocator[] = ['tlsf', 'buddy', 'linked-list', 'bump'];
 /** A heap has up to 255 thread slots, and the main thread takes one. */
 const MOST_THREADS = 254;
 const DEFAULT_THREADS = Math.min(Math.max(availableParallelism(), 2), 16);

@@ -1,36 +1,46 @@
-/** The same index as a plain Map in one thread's own memory: what the shared one is compared with. */
+/** The index as a plain Map in one thread's own memory: what the shared one is compared with. */
 
-import type { Corpus } from './corpus.ts';
-import type { Progress } from './progress.ts';
+import type { TextFile } from './corpus.ts';
 import { countWordsOfFile } from './tokenize.ts';
 
 /** Word → file, count, file, count, … */
 export type PlainIndex = Map<string, number[]>;
 
-/** Adds `count` uses of a word in a file. */
-export function addTo(index: PlainIndex, word: string, file: number, count: number): void {
-  const postings = index.get(word);
-  if (postings === undefined) index.set(word, [file, count]);
-  else postings.push(file, count);
-}
-
-/** Adds the words of a file. Returns how many. */
-export function addFileTo(index: PlainIndex, file: number, path: string): number {
-  let words = 0;
-  for (const [word, count] of countWordsOfFile(path)) {
-    addTo(index, word, file, count);
-    words += count;
-  }
-  return words;
-}
-
-/** Indexes everything in this thread. */
-export function runPlain({ files }: Corpus, progress: Progress): { index: PlainIndex; words: number } {
+/** Indexes some files. */
+export function indexFiles(files: readonly TextFile[]): PlainIndex {
   const index: PlainIndex = new Map();
-  let words = 0;
-  for (const { number, path, bytes } of files) {
-    words += addFileTo(index, number, path);
-    progress.add(bytes);
+  for (const file of files) addFile(index, file);
+  return index;
+}
+
+/** Adds a file's words. */
+export function addFile(index: PlainIndex, { number, path }: TextFile): void {
+  for (const [word, count] of countWordsOfFile(path)) {
+    const postings = index.get(word);
+    if (postings === undefined) index.set(word, [number, count]);
+    else postings.push(number, count);
   }
-  return { index, words };
+}
+
+/** Adds the index of other files. Takes over its arrays. */
+export function merge(into: PlainIndex, index: PlainIndex): void {
+  for (const [word, postings] of index) {
+    const known = into.get(word);
+    if (known === undefined) into.set(word, postings);
+    else for (const number of postings) known.push(number);
+  }
+}
+
+/** The uses of all words. */
+export function countUses(index: PlainIndex): number {
+  let uses = 0;
+  for (const postings of index.values()) uses += countOf(postings);
+  return uses;
+}
+
+/** The uses in some postings. */
+export function countOf(postings: readonly number[]): number {
+  let count = 0;
+  for (let i = 1; i < postings.length; i += 2) count += postings[i]!;
+  return count;
 }

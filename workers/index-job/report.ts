@@ -15,7 +15,6 @@ export function formatReport(report: Report): string {
     input(report),
     '',
     ...speeds(report),
-    'Times are from before the first thread starts until the main thread has an index to read.',
     '',
     `${count(report.distinctWords)} words in ${count(report.postings)} postings${options.top > 0 ? '; the most frequent:' : ''}`,
     ...topWords(report),
@@ -42,15 +41,22 @@ function input({ files, bytes, skipped, words, node }: Report): string {
   return [`${count(files)} files, ${size}, ${count(words)} words, on Node ${node}`, ...left].join('; ');
 }
 
+/** Start: until every thread is ready. Make: until the main thread has the index. Read: until every thread has read all of it. */
 function speeds({ options, runs }: Report): string[] {
   const threads = `${options.threads} ${options.threads === 1 ? 'thread' : 'threads'}`;
-  const line = (name: string, { milliseconds, wordsPerSecond }: Speed): string =>
-    `  ${name.padEnd(30)} ${milliseconds.toFixed(0).padStart(7)} ms ${count(wordsPerSecond).padStart(12)} words/s` +
-    ` ${(runs.plain.milliseconds / milliseconds).toFixed(2).padStart(6)}×`;
+  const row = (name: string, { start, make, read, wordsPerSecond }: Speed): string =>
+    [
+      name.padEnd(28),
+      ...[start, make, read, make + read].map((time) => `${time.toFixed(0)} ms`.padStart(9)),
+      count(wordsPerSecond).padStart(14),
+    ].join('');
   return [
-    line(`one shared heap, ${threads}`, runs.shared),
-    line(`cloned messages, ${threads}`, runs.messages),
-    line('a plain Map, 1 thread', runs.plain),
+    `${' '.repeat(28)}${['start', 'make', 'read', 'make+read'].map((title) => title.padStart(9)).join('')}       words/s`,
+    row(`one shared heap, ${threads}`, runs.shared),
+    row(`cloned messages, ${threads}`, runs.messages),
+    row('a plain Map, 1 thread', runs.plain),
+    'start: until every thread is ready; make: until the main thread has the index; read: until every',
+    'thread has read all of it, for which it has to be sent a clone of the index that messages made',
   ];
 }
 

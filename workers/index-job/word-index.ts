@@ -4,10 +4,11 @@
  *      Index ─ buckets ─▶ ┌ Bucket ┬ Bucket ┬ Bucket ┬ … ┐
  *        │                └ first ─┴────────┴────────┴───┘
  *        │                    ▼
- *      shards: 64 locks      Word "heap" ─ next ─▶ Word "shared" ─ next ─▶ null
+ *      shards: 64 locks      Word "heap" ── next ─▶ Word "shared" ── next ─▶ null
  *                             │ postings             │ postings
  *                             ▼                      ▼
- *                            Posting ─ next ─▶ …    Posting ─ next ─▶ null
+ *                            Postings ── next ─▶ …  Postings ── next ─▶ null
+ *                            Posting, Posting, …    Posting
  *                            file, count
  *
  * A word's hash chooses its bucket and its shard. Whoever holds the shard's lock may change the chains
@@ -28,15 +29,18 @@ import {
   u32,
   type View,
 } from '../../src/index.ts';
+import { countOf } from './plain-index.ts';
 import { LONGEST_WORD_BYTES } from './tokenize.ts';
 
 /** So often a word comes in a file. */
-export const Posting = struct('Posting', {
-  file: u32,
-  count: u32,
+export const Posting = struct('Posting', { file: u32, count: u32 });
+
+/** The postings that one thread has added at once: `length` of them lie right behind the struct. */
+const Postings = struct('Postings', {
   get next() {
-    return ref(Posting);
+    return ref(Postings);
   },
+  length: u32,
 });
 
 /** A word. Its text, `byteLength` bytes of UTF-8, lies right behind the struct in the same block. */
@@ -44,7 +48,7 @@ export const Word = struct('Word', {
   get next() {
     return ref(Word);
   },
-  postings: ref(Posting),
+  postings: ref(Postings),
   hash: u32,
   /** How often the word comes in all files. */
   count: u32,
@@ -75,6 +79,7 @@ export class WordIndex {
   readonly #bucket: View<typeof Bucket>;
   readonly #word: View<typeof Word>;
   readonly #posting: View<typeof Posting>;
+  readonly #postings: View<typeof Postings>;
   readonly #text = new Uint8Array(LONGEST_WORD_BYTES);
   #textLength = 0;
 
@@ -109,45 +114,78 @@ export class WordIndex {
     // Anywhere: they are moved before they are read.
     this.#word = heap.at(Word, index.address);
     this.#posting = heap.at(Posting, index.address);
+    this.#postings = heap.at(Postings, index.address);
   }
 
   // ── Adding: any thread, at any time ─────────────────────────────────────────────────────────────
 
-  /** Adds `count` uses of a word in a file. Call it once for each word and file. */
-  add(text: string, file: number, count: number): void {
+  /**
+   * Adds uses of a word.
+   *
+   * @param postings file, count, file, count, …; no file that was given for this word before
+   * @throws OutOfMemoryError when the heap is full
+   */
+  add(text: string, postings: readonly number[]): void {
     const hash = this.#encode(text);
-    const posting = this.#posting;
-    posting.address = this.#allocate(Posting.size);
-    posting.file = file;
-    posting.count = count;
+    const added = this.#copyIn(postings);
     const lock = this.#locks[hash % SHARDS]!;
     lock.acquire();
     try {
-      const word = this.#wordOf(hash);
-      posting.next = word.postings;
-      word.postings = posting;
-      word.count += count;
-      word.files++;
+      const word = this.#find(hash) ?? this.#insert(hash);
+      added.next = word.postings;
+      word.postings = added;
+      word.count += countOf(postings);
+      word.files += added.length;
     } finally {
       lock.release();
     }
   }
 
-  /** Finds the encoded word, or links a new one. Requires: the shard's lock is held. */
-  #wordOf(hash: number): View<typeof Word> {
+  /** Copies postings into a block of the heap, which no other thread knows yet. */
+  #copyIn(postings: readonly number[]): View<typeof Postings> {
+    const added = this.#postings;
+    const posting = this.#posting;
+    const length = postings.length / 2;
+    added.address = this.#allocate(Postings.size + length * Posting.size);
+    added.length = length;
+    for (let i = 0; i < length; i++) {
+      posting.address = postingAt(added, i);
+      posting.file = postings[i * 2]!;
+      posting.count = postings[i * 2 + 1]!;
+    }
+    return added;
+  }
+
+  /** Finds the encoded word. Requires: the shard's lock is held. */
+  #find(hash: number): View<typeof Word> | undefined {
     const word = this.#word;
-    const bucket = this.#buckets.at(hash % this.#buckets.length, this.#bucket);
-    let address = bucket.addressOf('first');
+    let address = this.#bucketOf(hash).addressOf('first');
     while (address !== NULL) {
       word.address = address;
       if (word.hash === hash && this.#hasText(word)) return word;
       address = word.addressOf('next');
     }
+    return undefined;
+  }
+
+  /** Links the encoded word as a new one. Requires: the shard's lock is held. */
+  #insert(hash: number): View<typeof Word> {
+    const word = this.#word;
+    const bucket = this.#bucketOf(hash);
     word.address = this.#allocate(Word.size + this.#textLength);
-    word.set({ next: bucket.first, postings: null, hash, count: 0, files: 0, byteLength: this.#textLength });
+    word.next = bucket.first;
+    word.postings = null;
+    word.hash = hash;
+    word.count = 0;
+    word.files = 0;
+    word.byteLength = this.#textLength;
     this.#u8.set(this.#text.subarray(0, this.#textLength), word.address + Word.size);
     bucket.first = word;
     return word;
+  }
+
+  #bucketOf(hash: number): View<typeof Bucket> {
+    return this.#buckets.at(hash % this.#buckets.length, this.#bucket);
   }
 
   #hasText(word: View<typeof Word>): boolean {
@@ -164,7 +202,7 @@ export class WordIndex {
     return address;
   }
 
-  /** Writes a word as UTF-8 into `#text`. Returns its hash: 32-bit FNV-1a. */
+  /** Writes a word as UTF-8 into `#text`. Returns its hash: FNV-1a, 31 bits, which V8 keeps unboxed. */
   #encode(text: string): number {
     const bytes = this.#text;
     let length = text.length;
@@ -179,7 +217,7 @@ export class WordIndex {
     let hash = 0x811c9dc5;
     for (let i = 0; i < length; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
     this.#textLength = length;
-    return hash >>> 0;
+    return hash >>> 1;
   }
 
   // ── Reading: any thread, once nothing is added any more ─────────────────────────────────────────
@@ -191,21 +229,29 @@ export class WordIndex {
       let address = this.#buckets.at(i, this.#bucket).addressOf('first');
       while (address !== NULL) {
         word.address = address;
-        // Read before the word is shown: it may be freed then.
-        address = word.addressOf('next');
         yield word;
+        address = word.addressOf('next');
       }
     }
   }
 
   /** Where a word comes. One view that moves on. */
   *postingsOf(word: View<typeof Word>): Generator<View<typeof Posting>> {
-    const posting = this.#posting;
+    for (const postings of this.#chainOf(word)) {
+      for (let i = 0; i < postings.length; i++) {
+        this.#posting.address = postingAt(postings, i);
+        yield this.#posting;
+      }
+    }
+  }
+
+  *#chainOf(word: View<typeof Word>): Generator<View<typeof Postings>> {
+    const postings = this.#postings;
     let address = word.addressOf('postings');
     while (address !== NULL) {
-      posting.address = address;
-      address = posting.addressOf('next');
-      yield posting;
+      postings.address = address;
+      yield postings;
+      address = postings.addressOf('next');
     }
   }
 
@@ -218,19 +264,19 @@ export class WordIndex {
 
   // ── Freeing: one thread, once nobody reads any more ─────────────────────────────────────────────
 
-  /** Frees all words and postings. Returns how many blocks that were. */
+  /**
+   * Frees all words and postings, in the order of their addresses: so each merges with those freed just
+   * before it, and even a first-fit list has nothing to search. Returns how many blocks that were.
+   */
   freeWords(): number {
-    const heap = this.#heap;
-    let blocks = 0;
+    const blocks: Address[] = [];
     for (const word of this.words()) {
-      for (const posting of this.postingsOf(word)) {
-        heap.free(posting.address);
-        blocks++;
-      }
-      heap.free(word.address);
-      blocks++;
+      for (const postings of this.#chainOf(word)) blocks.push(postings.address);
+      blocks.push(word.address);
     }
-    return blocks;
+    for (const block of blocks.sort((a, b) => a - b)) this.#heap.free(block);
+    this.#heap.flush();
+    return blocks.length;
   }
 
   /** Frees the table of buckets, the index and its name. Returns how many blocks that were. */
@@ -240,6 +286,11 @@ export class WordIndex {
     this.#heap.delete(this.#index);
     return 3;
   }
+}
+
+/** Where a posting lies: behind its `Postings` and those before it. */
+function postingAt(postings: View<typeof Postings>, index: number): number {
+  return postings.address + Postings.size + index * Posting.size;
 }
 
 const encoder = new TextEncoder();

@@ -1,0 +1,28 @@
+/** The list of questions, in the order in which they are asked. */
+
+import type { Question } from './question.ts';
+import { buddyFree } from './questions/buddy-free.ts';
+import { efficiency } from './questions/efficiency.ts';
+import { fields } from './questions/fields.ts';
+import { glibcThread } from './questions/glibc-thread.ts';
+import { larson } from './questions/larson.ts';
+import { latency } from './questions/latency.ts';
+import { liveBlocks } from './questions/live-blocks.ts';
+import { mstress } from './questions/mstress.ts';
+import { pair } from './questions/pair.ts';
+import { threads } from './questions/threads.ts';
+import { xmalloc } from './questions/xmalloc.ts';
+
+export const QUESTIONS: readonly Question[] = [
+  pair,
+  buddyFree,
+  fields,
+  threads,
+  larson,
+  xmalloc,
+  mstress,
+  glibcThread,
+  liveBlocks,
+  efficiency,
+  latency,
+];

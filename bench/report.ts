@@ -1,0 +1,123 @@
+/** Asks the questions, prints what came out, and keeps it as JSON. */
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { sourcePath } from './built.ts';
+import { type Machine, machine, versionOf } from './machine.ts';
+import type { Options } from './options.ts';
+import { startProgress } from './progress.ts';
+import { type Answer, type Figure, type Question, type Setting, verdictOf } from './question.ts';
+import { QUESTIONS } from './questions.ts';
+import { drawMissing, drawTable, figureTable } from './table.ts';
+
+/** An answer on one Node. */
+interface Answered extends Answer {
+  readonly question: string;
+  readonly seconds: number;
+}
+
+interface NodeReport {
+  readonly node: string;
+  readonly answers: readonly Answered[];
+}
+
+/** What `--json` prints. */
+export interface Report {
+  readonly date: string;
+  readonly machine: Machine;
+  readonly effort: string;
+  readonly rounds: number;
+  readonly nodes: readonly NodeReport[];
+}
+
+/** Returns whether every measurement went well. */
+export async function askAll(options: Options): Promise<boolean> {
+  const say = (text: string): void => {
+    if (!options.json) process.stdout.write(`${text}\n`);
+  };
+  const asked = QUESTIONS.filter(({ name }) => options.names.length === 0 || options.names.includes(name));
+  const nodes: NodeReport[] = [];
+  say(describe(machine()));
+  for (const node of options.nodes) {
+    const version = versionOf(node);
+    say(
+      `\nNode ${version}, ${options.rounds} rounds${options.effort === 'full' ? '' : `, ${options.effort}`}`,
+    );
+    const answers: Answered[] = [];
+    for (const question of asked) {
+      const answer = await ask(question, node, options);
+      answers.push(answer);
+      say(`\n${draw(answer, options)}`);
+    }
+    if (options.table) say(`\n${drawTable(figureTable(answers.flatMap(({ figures }) => figures)))}`);
+    nodes.push({ node: version, answers });
+  }
+  const report: Report = {
+    date: new Date().toISOString(),
+    machine: machine(),
+    effort: options.effort,
+    rounds: options.rounds,
+    nodes,
+  };
+  keep(report, options, say);
+  return nodes.every(({ answers }) => answers.every(({ failures }) => failures.length === 0));
+}
+
+async function ask(question: Question, node: string, options: Options): Promise<Answered> {
+  const progress = startProgress(question.name);
+  const began = performance.now();
+  const setting: Setting = {
+    node,
+    effort: options.effort,
+    rounds: options.rounds,
+    focus: options.table,
+    progress: progress.show,
+  };
+  try {
+    const answer = await question.run(setting);
+    return { question: question.name, seconds: (performance.now() - began) / 1000, ...answer };
+  } finally {
+    progress.stop();
+  }
+}
+
+function draw(
+  { question, seconds, tables, figures, missing, failures }: Answered,
+  { table }: Options,
+): string {
+  const parts = [
+    `── ${question} (${seconds.toFixed(0)} s) ${'─'.repeat(Math.max(0, 80 - question.length))}`,
+    ...tables.map(drawTable),
+    ...(table || figures.length === 0 ? [] : [drawTable(figureTable(figures))]),
+    ...(missing.length === 0 ? [] : [drawMissing(missing)]),
+    ...failures.map((failure) => `  FAILED ${failure}`),
+  ];
+  return parts.join('\n\n');
+}
+
+function keep(report: Report, options: Options, say: (text: string) => void): void {
+  const json = `${JSON.stringify(withVerdicts(report), null, 2)}\n`;
+  if (options.json) process.stdout.write(json);
+  const files = [
+    ...(options.out === undefined ? [] : [options.out]),
+    ...(options.table ? [sourcePath(`results/${report.date.slice(0, 16).replaceAll(':', '')}.json`)] : []),
+  ];
+  for (const file of files) {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, json);
+    say(`\nkept in ${basename(file)}`);
+  }
+}
+
+function withVerdicts(report: Report): object {
+  const judged = (figure: Figure): object => ({ ...figure, verdict: verdictOf(figure) });
+  const answered = (answer: Answered): object => ({ ...answer, figures: answer.figures.map(judged) });
+  return {
+    ...report,
+    nodes: report.nodes.map(({ node, answers }) => ({ node, answers: answers.map(answered) })),
+  };
+}
+
+function describe({ cpu, cores, system, sabheap }: Machine): string {
+  return `sabheap ${sabheap} on ${cpu}, ${cores} cores, ${system}`;
+}

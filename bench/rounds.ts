@@ -1,0 +1,133 @@
+/**
+ * Rounds: measures cases, each in a fresh process, in turns, so that a noisy machine disturbs all of them
+ * alike. Ratios are taken within a round, and their median is reported.
+ *
+ *     round 1   a b c      round 2   c b a      round 3   a b c …
+ */
+
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { Job, Numbers } from './job.ts';
+import type { Missing, Setting } from './question.ts';
+import { labelOf, nativeCommand, whyMissing } from './subject-table.ts';
+
+const run = promisify(execFile);
+const CHILD = fileURLToPath(new URL('child.js', import.meta.url));
+/** A child that says nothing for so long is stuck. */
+const TIMEOUT_MS = 15 * 60_000;
+
+/** What is measured, under a name of its own. */
+export interface Case {
+  readonly key: string;
+  readonly job: Job;
+}
+
+/** The numbers of all rounds. */
+export class Samples {
+  readonly missing: Missing[] = [];
+  readonly failures: string[] = [];
+  readonly #runs = new Map<string, (Numbers | undefined)[]>();
+
+  add(key: string, numbers: Numbers | undefined): void {
+    const runs = this.#runs.get(key) ?? [];
+    runs.push(numbers);
+    this.#runs.set(key, runs);
+  }
+
+  /** The metric in each round; NaN where the case failed. */
+  values(key: string, metric: string): number[] {
+    return (this.#runs.get(key) ?? []).map((numbers) => numbers?.[metric] ?? Number.NaN);
+  }
+
+  /** The metric's median over the rounds. */
+  median(key: string, metric: string): number | undefined {
+    return median(this.values(key, metric));
+  }
+
+  /** The ratios of two cases, round by round. */
+  ratios(above: string, below: string, metric: string, times = 1): number[] {
+    const divisors = this.values(below, metric);
+    return this.values(above, metric)
+      .map((value, round) => (value / (divisors[round] ?? Number.NaN)) * times)
+      .filter((ratio) => !Number.isNaN(ratio));
+  }
+
+  /** Their median, with the lowest and the highest. */
+  ratio(above: string, below: string, metric: string, times = 1): Spread {
+    return spreadOf(this.ratios(above, below, metric, times));
+  }
+
+  /** A metric's median, with the lowest and the highest. */
+  spread(key: string, metric: string): Spread {
+    return spreadOf(this.values(key, metric));
+  }
+}
+
+/** A median and how far the rounds lie apart. */
+export interface Spread {
+  readonly measured: number | undefined;
+  readonly spread: readonly [number, number] | undefined;
+}
+
+/** Measures the cases whose subjects can be had. */
+export async function sample(
+  setting: Setting,
+  cases: readonly Case[],
+  rounds = setting.rounds,
+): Promise<Samples> {
+  const samples = new Samples();
+  const wanted = cases.filter(({ job }) => hasSubject(job, samples));
+  const total = wanted.length * rounds;
+  for (let round = 0; round < rounds; round++) {
+    const order = round % 2 === 0 ? wanted : wanted.toReversed();
+    for (const [index, { key, job }] of order.entries()) {
+      setting.progress(round * wanted.length + index, total, `${job.workload} ${key}`);
+      samples.add(key, await measure(setting, job, samples));
+    }
+  }
+  setting.progress(total, total, '');
+  return samples;
+}
+
+function hasSubject({ subject }: Job, samples: Samples): boolean {
+  const reason = whyMissing(subject);
+  if (reason === undefined) return true;
+  const label = labelOf(subject);
+  if (!samples.missing.some((missing) => missing.subject === label))
+    samples.missing.push({ subject: label, reason });
+  return false;
+}
+
+async function measure(setting: Setting, job: Job, samples: Samples): Promise<Numbers | undefined> {
+  const native = nativeCommand(job);
+  const [file, args] =
+    native === undefined
+      ? [setting.node, ['--expose-gc', CHILD, JSON.stringify(job)]]
+      : [native.file, native.args];
+  const env = native === undefined ? process.env : { ...process.env, ...native.env };
+  try {
+    const { stdout } = await run(file, args, { env, timeout: TIMEOUT_MS, maxBuffer: 2 ** 24 });
+    return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Numbers;
+  } catch (error) {
+    const { stderr, message } = error as { stderr?: string; message: string };
+    const said = stderr?.split('\n').find((line) => /Error|error|wrong/.test(line)) ?? message.split('\n')[0];
+    const failure = `${job.workload} of ${labelOf(job.subject)}, ${job.threads ?? 1} threads: ${said?.trim()}`;
+    if (!samples.failures.includes(failure)) samples.failures.push(failure);
+    return undefined;
+  }
+}
+
+/** The middle of the numbers, leaving out NaN. */
+export function median(values: readonly number[]): number | undefined {
+  const sorted = values.filter((value) => !Number.isNaN(value)).sort((a, b) => a - b);
+  if (sorted.length === 0) return undefined;
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+function spreadOf(values: readonly number[]): Spread {
+  const known = values.filter((value) => !Number.isNaN(value));
+  if (known.length === 0) return { measured: undefined, spread: undefined };
+  return { measured: median(known), spread: [Math.min(...known), Math.max(...known)] };
+}

@@ -1,0 +1,40 @@
+/** The table of workloads: what a child process can be told to do. */
+
+import type { Job, Numbers } from './job.ts';
+import { measureBuddyFree } from './workloads/buddy-free.ts';
+import { measureEfficiency, measureMetadata } from './workloads/efficiency.ts';
+import { measureFields } from './workloads/fields.ts';
+import { measureGlibcThread } from './workloads/glibc-thread.ts';
+import { measureLarson } from './workloads/larson.ts';
+import { measureLatency } from './workloads/latency.ts';
+import { measureLiveBlocks } from './workloads/live-blocks.ts';
+import { measureMstress } from './workloads/mstress.ts';
+import { measureKept, measureLock, measurePair } from './workloads/pair.ts';
+import { measureRing } from './workloads/ring.ts';
+import { measureXmalloc } from './workloads/xmalloc.ts';
+
+type Workload = (job: Job) => Numbers | Promise<Numbers>;
+
+const TABLE: Readonly<Record<string, Workload>> = {
+  'buddy-free': measureBuddyFree,
+  efficiency: measureEfficiency,
+  fields: measureFields,
+  'glibc-thread': measureGlibcThread,
+  kept: measureKept,
+  larson: measureLarson,
+  latency: measureLatency,
+  'live-blocks': measureLiveBlocks,
+  lock: measureLock,
+  metadata: measureMetadata,
+  mstress: measureMstress,
+  pair: measurePair,
+  ring: measureRing,
+  xmalloc: measureXmalloc,
+};
+
+/** Does the job. */
+export async function perform(job: Job): Promise<Numbers> {
+  const workload = Object.hasOwn(TABLE, job.workload) ? TABLE[job.workload] : undefined;
+  if (workload === undefined) throw new RangeError(`no workload is named ${job.workload}`);
+  return await workload(job);
+}

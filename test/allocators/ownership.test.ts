@@ -1,0 +1,92 @@
+/** The ownership word: each state, owner, class and generation comes out as it went in. */
+
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import * as ownership from '../../src/allocators/ownership.ts';
+
+const { FREE, HAND, TRANSFER, LIVE, FLIGHT, SHARED, ORPHAN, QUARANTINE } = ownership;
+const states = [FREE, HAND, TRANSFER, LIVE, FLIGHT, SHARED, ORPHAN, QUARANTINE];
+
+const word = fc.integer();
+const slot = fc.integer({ min: 0, max: 255 });
+const generation = fc.integer({ min: 0, max: 127 });
+
+const classOf = (value: number) => (value >>> 8) & 0x3f;
+
+test('zeroed memory reads as free, held by nobody', () => {
+  expect(ownership.stateOf(0)).toBe(FREE);
+  expect(ownership.slotOf(0)).toBe(0);
+  expect(ownership.isHeld(0)).toBe(false);
+});
+
+test('the user holds LIVE, FLIGHT, SHARED and ORPHAN', () => {
+  const held = states.filter((state) => ownership.isHeld(ownership.withState(0x00abcdef, state)));
+  expect(held).toEqual([LIVE, FLIGHT, SHARED, ORPHAN]);
+  expect(states.map((state) => ownership.STATE_NAMES[state])).toEqual([
+    ...['free', 'hand', 'transfer', 'live', 'flight', 'shared', 'orphan', 'quarantine'],
+  ]);
+});
+
+describe('for any word, slot and slot generation', () => {
+  const each = (check: (before: number, slotNumber: number, slotGeneration: number, owner: number) => void) =>
+    fc.assert(
+      fc.property(word, slot, generation, (before, slotNumber, slotGeneration) =>
+        check(before, slotNumber, slotGeneration, ownership.ownerBits(slotNumber, slotGeneration)),
+      ),
+    );
+
+  test('alloc gives LIVE of the owner, without a class, in the same generation', () =>
+    each((before, slotNumber, _, owner) => {
+      const live = ownership.liveWord(before, owner);
+      expect(ownership.stateOf(live)).toBe(LIVE);
+      expect(ownership.slotOf(live)).toBe(slotNumber);
+      expect(ownership.ownerOf(live)).toBe(owner);
+      expect(classOf(live)).toBe(0);
+      expect(ownership.generationOf(live)).toBe(ownership.generationOf(before));
+    }));
+
+  test('a free takes the block into hands, class and generation kept, then to FREE of the next generation', () =>
+    each((before, _, __, owner) => {
+      const hand = ownership.handWord(before, owner);
+      expect(ownership.stateOf(hand)).toBe(HAND);
+      expect(ownership.ownerOf(hand)).toBe(owner);
+      expect(classOf(hand)).toBe(classOf(before));
+      expect(ownership.generationOf(hand)).toBe(ownership.generationOf(before));
+      const free = ownership.freeWord(hand);
+      expect(free).toBe((ownership.generationOf(before) + 1) % 256);
+    }));
+
+  test('a change of state keeps all else', () =>
+    each((before) => {
+      for (const state of states) {
+        const after = ownership.withState(before, state);
+        expect(ownership.stateOf(after)).toBe(state);
+        expect(ownership.withState(after, ownership.stateOf(before))).toBe(before);
+      }
+    }));
+
+  test('a block of no thread keeps class and generation', () =>
+    each((before) => {
+      for (const state of [SHARED, ORPHAN]) {
+        const after = ownership.unownedWord(before, state);
+        expect(ownership.stateOf(after)).toBe(state);
+        expect(ownership.ownerOf(after)).toBe(0);
+        expect(classOf(after)).toBe(classOf(before));
+        expect(ownership.generationOf(after)).toBe(ownership.generationOf(before));
+      }
+    }));
+
+  test('a block that changes size loses its class alone', () =>
+    each((before) => {
+      const after = ownership.withoutClass(before);
+      expect(classOf(after)).toBe(0);
+      expect(after ^ before).toBe(ownership.classBitsOf(before));
+    }));
+
+  test('slot generations wrap at 128 without touching the slot', () =>
+    each((_, slotNumber, slotGeneration) => {
+      expect(ownership.ownerBits(slotNumber, slotGeneration + 128)).toBe(
+        ownership.ownerBits(slotNumber, slotGeneration),
+      );
+    }));
+});

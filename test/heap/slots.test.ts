@@ -1,0 +1,169 @@
+/** Thread slots: taken and given back, each time by a new generation; how many there are, who has them. */
+
+import { describe, expect, test } from 'vitest';
+import { generationOf, ownerBits, ownerOf } from '../../src/allocators/ownership.ts';
+import { TooManyThreadsError } from '../../src/errors.ts';
+import { Heap } from '../../src/heap/heap.ts';
+import { SLOT_BYTES, ThreadSlots } from '../../src/heap/slots.ts';
+import { KiB, MiB, NULL } from '../../src/memory/address.ts';
+import { Memory } from '../../src/memory/memory.ts';
+import type { Thread } from '../../src/sync/thread.ts';
+import { visit } from './visitor.ts';
+
+const START = 256;
+
+function table(maxThreads: number): { slots: ThreadSlots; memory: Memory } {
+  const memory = Memory.create(64 * KiB);
+  return { slots: new ThreadSlots(memory, START, maxThreads), memory };
+}
+
+describe('the table', () => {
+  test('slots are taken from 1 up, the lowest free one first', () => {
+    const { slots } = table(5);
+    const threads = Array.from({ length: 5 }, () => slots.take());
+    expect(threads.map(({ slot }) => slot)).toEqual([1, 2, 3, 4, 5]);
+    slots.giveBack(threads[3]!);
+    slots.giveBack(threads[1]!);
+    expect(slots.take().slot).toBe(2);
+    expect(slots.take().slot).toBe(4);
+  });
+
+  test('when all are taken, the error says how many there are and what to do', () => {
+    const { slots } = table(3);
+    for (let i = 0; i < 3; i++) slots.take();
+    expect(() => slots.take()).toThrow(TooManyThreadsError);
+    expect(() => slots.take()).toThrow(/all 3 thread slots.*detach\(\).*maxThreads/);
+  });
+
+  test('255 slots have 255 words to name them, 128 bytes apart', () => {
+    const { slots, memory } = table(255);
+    const threads = Array.from({ length: 255 }, () => slots.take());
+    expect(new Set(threads.map(({ token }) => token)).size).toBe(255);
+    expect(new Set(threads.map(({ slot }) => ownerBits(slot, 1))).size).toBe(255);
+    for (const [i, { pending }] of threads.entries()) {
+      expect(Math.floor((pending * 4 - START) / SLOT_BYTES)).toBe(i);
+    }
+    expect(memory.u8.subarray(START + 255 * SLOT_BYTES).every((byte) => byte === 0)).toBe(true);
+  });
+
+  test('each taking is a generation, and its tenant starts with a clean record', () => {
+    const { slots, memory } = table(1);
+    let last: Thread | undefined;
+    for (let generation = 1; generation <= 300; generation++) {
+      const thread = slots.take();
+      expect(thread.generation).toBe(generation);
+      expect(thread.token).not.toBe(last?.token);
+      expect([memory.i32[thread.pending], memory.i32[thread.held]]).toEqual([0, 0]);
+      expect(slots.taken()).toEqual([{ slot: 1, threadId: 0, generation, idle: false }]);
+      memory.i32.fill(0x7777, thread.pending, thread.pending + 2);
+      slots.rest(thread);
+      slots.giveBack(thread);
+      expect(slots.taken()).toEqual([]);
+      last = thread;
+    }
+  });
+
+  test('a token is named by its thread while that has the slot, and as gone afterwards', () => {
+    const { slots } = table(2);
+    const first = slots.take();
+    const other = slots.take();
+    expect(other.nameOf(first.token)).toBe('thread 0 (slot 1)');
+    slots.giveBack(first);
+    expect(other.nameOf(first.token)).toBe('a thread that is gone (slot 1, generation 1)');
+    const second = slots.take();
+    expect(other.nameOf(first.token)).toBe('a thread that is gone (slot 1, generation 1)');
+    expect(other.nameOf(second.token)).toBe('thread 0 (slot 1)');
+    expect(other.nameOf((9 << 8) | 77)).toBe('thread slot 77 (generation 9)');
+  });
+
+  test('whoever rests is drained once, and then knows it', () => {
+    const { slots } = table(3);
+    const [a, b] = [slots.take(), slots.take()];
+    expect(slots.drainIdle()).toEqual([]);
+    expect(slots.resume(a)).toBe(true);
+    slots.rest(a);
+    expect(slots.resume(a)).toBe(true);
+    slots.rest(a);
+    slots.rest(b);
+    expect(slots.taken().map(({ idle }) => idle)).toEqual([true, true]);
+    expect(slots.drainIdle()).toEqual([ownerBits(1, 1), ownerBits(2, 1)]);
+    expect(slots.drainIdle()).toEqual([]);
+    expect(slots.resume(a)).toBe(false);
+    slots.resumeDrained(a);
+    expect(slots.resume(a)).toBe(true);
+    expect(slots.taken().map(({ idle }) => idle)).toEqual([false, true]);
+  });
+
+  test('a slot that was given back at rest is nobody to drain for its next tenant', () => {
+    const { slots } = table(1);
+    const thread = slots.take();
+    slots.rest(thread);
+    slots.giveBack(thread);
+    slots.take();
+    expect(slots.drainIdle()).toEqual([]);
+  });
+});
+
+describe('a heap', () => {
+  test('1,000 generations of one slot, each leaving a block: all orphans, and none is mistaken for the next', () => {
+    const heap = Heap.create({ byteLength: MiB, maxThreads: 2 });
+    const { handle } = heap;
+    const first = heap.stats();
+    heap.detach();
+    const left = [];
+    for (let round = 2; round <= 1001; round++) {
+      const tenant = Heap.attach(handle);
+      expect(tenant.threadSlot).toBe(1);
+      const [info] = tenant.threads();
+      expect(info).toMatchObject({ slot: 1, generation: round, ownedBlocks: 0, ownedBytes: 0 });
+      const address = tenant.alloc(40);
+      tenant.free(tenant.alloc(100));
+      const word = tenant.memory.i32[address / 4 - 1]!;
+      expect(ownerOf(word)).toBe(ownerBits(1, round));
+      expect(generationOf(word)).toBeLessThan(256);
+      expect(tenant.threads()[0]).toMatchObject({ ownedBlocks: 1 });
+      left.push(address);
+      tenant.detach();
+    }
+    const last = Heap.attach(handle);
+    const orphans = [...last.blocks()].filter(({ state }) => state === 'orphan');
+    expect(orphans.map(({ address, owner }) => [address, owner])).toEqual(
+      left.sort((a, b) => a - b).map((address) => [address, 0]),
+    );
+    for (const address of left) last.free(address);
+    last.flush();
+    last.verify();
+    expect(last.stats()).toMatchObject({ used: 0, largestFree: first.largestFree });
+    expect(last.alloc(first.largestFree)).not.toBe(NULL);
+    last.detach();
+  });
+
+  test('a thread that finds no slot free is refused, and let in when one is', async () => {
+    const heap = Heap.create({ byteLength: MiB, maxThreads: 1 });
+    expect(await visit<string>(heap, 'attach').report).toBe('TooManyThreadsError');
+    expect(heap.threads()).toHaveLength(1);
+    const buffer = heap.buffer;
+    const roomy = Heap.create({ byteLength: MiB, maxThreads: 2 });
+    expect(await visit<string>(roomy, 'attach').report).toBe('attached');
+    expect(await visit<string>(roomy, 'attach').report).toBe('attached');
+    roomy.detach();
+    heap.detach();
+    expect(Heap.attach(buffer).threads()[0]).toMatchObject({ slot: 1, generation: 2 });
+    Heap.attach(buffer).detach();
+  });
+
+  test('threads() counts what each owns, and nothing that is shared, freed or cached', () => {
+    const heap = Heap.create({ byteLength: MiB, maxThreads: 4 });
+    const [a, b, c, d] = [heap.alloc(100), heap.alloc(200), heap.alloc(5000), heap.alloc(50)];
+    const bytes = (...addresses: (typeof a)[]) =>
+      addresses.reduce((sum, address) => sum + heap.sizeOf(address), 0);
+    const owned = () => heap.threads().map(({ ownedBlocks, ownedBytes }) => [ownedBlocks, ownedBytes]);
+    expect(owned()).toEqual([[4, bytes(a, b, c, d)]]);
+    heap.share(b);
+    expect(owned()).toEqual([[3, bytes(a, c, d)]]);
+    heap.free(d);
+    expect(owned()).toEqual([[2, bytes(a, c)]]);
+    expect(heap.threads()[0]).toMatchObject({ slot: 1, threadId: 0, generation: 1, state: 'active' });
+    heap.detach();
+  });
+});

@@ -1,0 +1,99 @@
+/**
+ * The index in shared memory: a pool of workers adds to one index in one heap, and every thread reads it
+ * where it lies. Nothing but file names and counts crosses between threads.
+ */
+
+import { Heap, NULL, OutOfMemoryError } from '../../src/index.ts';
+import { createHeapPool, type HeapPool } from '../../src/threads/piscina.ts';
+import { bytesOf, type Corpus, shareOut, type TextFile } from './corpus.ts';
+import { JobError } from './job-error.ts';
+import type { JobOptions } from './options.ts';
+import type { Progress } from './progress.ts';
+import { onEveryThread, type Run } from './run.ts';
+import { WordIndex } from './word-index.ts';
+
+/** How many blocks were freed, and by whom. */
+export interface Freed {
+  /** Blocks that workers have allocated and the main thread has freed. */
+  readonly byMain: number;
+  /** Blocks that the main thread has allocated and a worker has freed. */
+  readonly byWorker: number;
+}
+
+/** Makes the index in a heap. */
+export class SharedRun implements Run {
+  readonly heap: Heap;
+  readonly index: WordIndex;
+  /** The heap's `largestFree` before there was anything in it. */
+  readonly largestFree: number;
+  readonly #bytes: number;
+  readonly #pool: HeapPool;
+
+  /**
+   * Makes the heap with an empty index in it, then starts the threads.
+   *
+   * @throws JobError when the heap is too small
+   */
+  static async start(options: JobOptions): Promise<SharedRun> {
+    const run = new SharedRun(options);
+    await onEveryThread(run.#pool, 'ready');
+    return run;
+  }
+
+  private constructor({ bytes, allocator, threads }: JobOptions) {
+    try {
+      this.#bytes = bytes;
+      this.heap = Heap.create({ byteLength: bytes, allocator, maxThreads: threads + 1 });
+      this.largestFree = this.heap.stats().largestFree;
+      this.index = WordIndex.create(this.heap);
+    } catch (error) {
+      if (error instanceof RangeError || error instanceof OutOfMemoryError) throw tooSmall(bytes, error.message);
+      throw error;
+    }
+    const filename = new URL('shared-task.js', import.meta.url).href;
+    this.#pool = createHeapPool({ heap: this.heap, filename, minThreads: threads, maxThreads: threads });
+  }
+
+  /** @throws JobError when the heap is too small */
+  async make(corpus: Corpus, progress: Progress): Promise<void> {
+    const addShare = async (share: readonly TextFile[]): Promise<void> => {
+      const { full }: { full?: string } = await this.#pool.run(share);
+      if (full !== undefined) throw tooSmall(this.#bytes, full);
+      progress.add(bytesOf(share));
+    };
+    try {
+      await Promise.all(shareOut(corpus, this.#pool.maxThreads).map(addShare));
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  read(): Promise<number[]> {
+    return onEveryThread(this.#pool, 'countUses');
+  }
+
+  /** Frees every block from another thread than allocated it. */
+  async free(): Promise<Freed> {
+    const byMain = this.index.freeWords();
+    const byWorker: number = await this.#pool.run(null, { name: 'freeTable' });
+    this.heap.flush();
+    await onEveryThread(this.#pool, 'flush');
+    return { byMain, byWorker };
+  }
+
+  /** Whether the heap has one block of all that was free at the start. */
+  canAllocateAll(): boolean {
+    const block = this.heap.alloc(this.largestFree);
+    this.heap.free(block);
+    return block !== NULL;
+  }
+
+  stop(): Promise<void> {
+    return this.#pool.destroy();
+  }
+}
+
+function tooSmall(bytes: number, reason: string): JobError {
+  return new JobError(`--bytes ${bytes} is too small: ${reason}`);
+}
