@@ -1,6 +1,7 @@
 /**
  * ThreadCached: per-thread caches of blocks by size class before any locked allocator. The fast paths of
- * alloc and free take no lock, call no atomic operation and make no garbage: 5 to 10 ns a pair.
+ * alloc and free, which are all that this file has besides `create` and `attach`, take no lock, call no
+ * atomic operation and make no garbage. See thread-cache.ts for the rest.
  *
  *      thread A        thread B          one for each class                  one
  *      ┌────────┐      ┌────────┐  batch  ┌────────────────┐  batch  ┌──────────────────┐
@@ -8,85 +9,47 @@
  *      └────────┘      └────────┘         └────────────────┘         └──────────────────┘
  *       private: HAND(slot)                shared: TRANSFER           FREE
  *
- *      start                        start + 128
- *      ├──────────────┬─────────────┼───────────────────────────┬───────────────────────┐
- *      │ control 64   │ epoch u32   │ 49 transfer lists         │ Locked …              │
- *      └──────────────┴─────────────┴───────────────────────────┴───────────────────────┘
+ *      start                      start + 128
+ *      ├──────────────┬───────────┼────────────────────────┬────────────────────────┐
+ *      │ control 64   │ epoch u32 │ 49 transfer lists      │ Locked …               │
+ *      └──────────────┴───────────┴────────────────────────┴────────────────────────┘
  *
- *      cache (private, one Int32Array)     class c starts at c << 8
- *      ┌ top ┬ limit ┬ unit ┬ word ┬ unit ┬ word ┬ …        top = limit: full, also for class 0
- *      └─────┴───────┴──────┴──────┴──────┴──────┴─ ─
+ * alloc   takes the newest block of the class, compares its ownership word with what the cache remembers,
+ *         and flips it from HAND to LIVE
+ * free    reads state and class from the ownership word, writes HAND(me) with the next generation, and
+ *         puts the block into its class
  *
- * A cached block's ownership word says so, and the cache remembers the word: a block that was freed
- * twice at the same moment by two threads is found when it leaves a cache, dropped and counted.
- *
- * Caches are bounded in bytes: a full one gives its older half to the transfer list, a full list gives to
- * the allocator, where blocks coalesce. Before NULL all that this thread can reach goes back, idle
- * threads' caches too, and others are asked to flush at their next slow path.
- *
- * Lock order: class locks ascending → allocator. Source: the design of TCMalloc's thread caches, S.
- * Ghemawat and P. Menage.
+ * Source: the design of TCMalloc's thread caches, S. Ghemawat and P. Menage.
  */
 
-import { AttachError, HeapCorruptionError, hex } from '../errors.ts';
+import { AttachError, hex } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
 import * as addresses from '../memory/address.ts';
-import { atomicAdd, atomicLoad } from '../memory/atomics.ts';
 import * as layouts from '../memory/layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Thread } from '../sync/thread.ts';
-import {
-  type Algorithm,
-  checkLayout,
-  checkRegion,
-  layControl,
-  moveOrResize,
-  type RegionOptions,
-  sealControl,
-} from './algorithm.ts';
-import type { Allocator, BlockInfo } from './allocator.ts';
-import {
-  type CachedStats,
-  drainIdle,
-  drainList,
-  EXPORTED,
-  IMPORTED,
-  type Peers,
-  statsOfCached,
-} from './cached-blocks.ts';
-import { CONTROL_BYTES, checkControl, FAILURES, FIRST, KIND_THREAD_CACHED, PARAM } from './control.ts';
+import { type Algorithm, checkRegion, layControl, type RegionOptions, sealControl } from './algorithm.ts';
+import type { Peers } from './cached-blocks.ts';
+import { CONTROL_BYTES, checkControl, FIRST, KIND_THREAD_CACHED } from './control.ts';
 import { Locked, type LockedOptions } from './locked.ts';
-import { classedHandWord, HAND, handWord, LIVE, ORPHAN, stateOf, TRANSFER, withState } from './ownership.ts';
+import { LIVE, ORPHAN } from './ownership.ts';
 import * as classes from './size-class.ts';
-import { LIST_BYTES, TransferList } from './transfer-list.ts';
+import * as cache from './thread-cache.ts';
+import { ThreadCache } from './thread-cache.ts';
 
 // V8 folds the constants of a module, but loads imported ones at each use: the fast paths have copies.
-const { NULL, UNIT } = addresses;
+const { UNIT } = addresses;
 const { DEFAULT_ALIGN } = layouts;
-const { CLASS_BYTES, CLASS_SHIFT, CLASSES, LARGEST_CLASS, SHIFTED_CLASS_OF } = classes;
+const { CLASS_SHIFT, LARGEST_CLASS, SHIFTED_CLASS_OF } = classes;
+const { CLASS_MASK, HAND_TO_LIVE, HEADER_BYTES, LISTS_BYTES } = cache;
+const FIRST_HELD = LIVE;
+const HELD_STATES = ORPHAN - LIVE;
 
-const HEADER = CONTROL_BYTES + 64;
-/** Index of the word that goes up when all caches are asked to flush. */
-const EPOCH = CONTROL_BYTES / 4;
-const LISTS = HEADER;
-const LISTS_BYTES = CLASSES * LIST_BYTES;
-
-const CACHE_WORDS = 64 << CLASS_SHIFT;
-const MOST_BATCH = 60;
-const LEAST_BATCH = 2;
 /** More would keep large blocks apart that the allocator could merge: 64 KiB costs 2 % of a full heap. */
 const LARGEST_BATCH_BYTES = 12288;
 const LEAST_BATCH_BYTES = 512;
 /** A batch is at most this share of the capacity: small heaps keep small caches. */
 const BATCH_SHARE = 1024;
-/** How many batches a transfer list holds before it gives to the allocator. */
-const LIST_BATCHES = 8;
-
-/** HAND and LIVE differ by this bit alone, so that one flips into the other. */
-const HAND_TO_LIVE = (HAND ^ LIVE) << 29;
-const CLASS_MASK = 0x3f << CLASS_SHIFT;
-const FIRST_HELD = LIVE;
-const HELD_STATES = ORPHAN - LIVE;
 
 /** What a cached allocator can be told: as `Locked`, which it wraps. */
 export interface ThreadCachedOptions<A extends Algorithm = Algorithm, O extends RegionOptions = RegionOptions>
@@ -96,39 +59,7 @@ export interface ThreadCachedOptions<A extends Algorithm = Algorithm, O extends 
 }
 
 /** Thread-safe, and fast: a cache for each thread before a locked allocator. */
-export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator {
-  readonly memory: Memory;
-  readonly start: Address;
-  /** The locked allocator behind the caches. */
-  readonly inner: Locked<A>;
-  readonly #i32: Int32Array;
-  readonly #f64: Float64Array;
-  readonly #cache = new Int32Array(CACHE_WORDS);
-  /** Allocations that the cache served since they were last published, by class. */
-  readonly #hits = new Float64Array(64);
-  /** Blocks in the cache when the hits were last published, plus those that came, less those that went. */
-  readonly #balance = new Float64Array(64);
-  /** Blocks dropped because two threads had freed them at the same moment, since last published. */
-  readonly #raced = new Float64Array(64);
-  /** How many blocks the next refill gets: doubles up to a batch. */
-  readonly #appetite = new Uint8Array(64).fill(LEAST_BATCH);
-  readonly #lists: TransferList[] = [];
-  readonly #peers: Peers | undefined;
-  /** HAND(me), of no class and generation. */
-  readonly #hand: number;
-  readonly #batchBytes: number;
-  // The ownership formula of algorithm.ts, and the units between which it held when it was last asked.
-  #lowest = 0;
-  #highest = 0;
-  readonly #shift: number;
-  readonly #base: number;
-  /** The bits of a unit that are 0 where a block can start. */
-  readonly #inside: number;
-  #epoch: number;
-  #refills = 0;
-  #flushes = 0;
-  #served = 0;
-
+export class ThreadCached<A extends Algorithm = Algorithm> extends ThreadCache<A> {
   /**
    * Lays out the lists, the lock and the algorithm.
    *
@@ -138,15 +69,15 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
     memory: Memory,
     options: ThreadCachedOptions<A, O>,
   ): ThreadCached<A> {
-    const region = checkRegion(memory, options, HEADER + LISTS_BYTES);
-    const first = region.start + HEADER + LISTS_BYTES;
+    const region = checkRegion(memory, options, HEADER_BYTES + LISTS_BYTES);
+    const first = region.start + HEADER_BYTES + LISTS_BYTES;
     const inner = Locked.create<A, O>(memory, { ...options, start: first, byteLength: region.end - first });
     const share = Math.floor((region.end - first) / BATCH_SHARE);
     const batchBytes = Math.min(LARGEST_BATCH_BYTES, Math.max(LEAST_BATCH_BYTES, share));
     layControl(memory, region, batchBytes, first, region.end);
     memory.u8.fill(0, region.start + CONTROL_BYTES, first);
     sealControl(memory, region.start, KIND_THREAD_CACHED);
-    return new ThreadCached(inner, region.start, options.lockTimeout, options.peers);
+    return before(inner, region.start, options.lockTimeout, options.peers);
   }
 
   /**
@@ -162,47 +93,12 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
     peers?: Peers,
   ): ThreadCached {
     checkControl(memory, start, KIND_THREAD_CACHED);
-    const first = start + HEADER + LISTS_BYTES;
+    const first = start + HEADER_BYTES + LISTS_BYTES;
     if (memory.u32[(start >>> 2) + FIRST]! * UNIT !== first) {
       throw new AttachError(`the cached allocator at ${hex(start)} has a header that contradicts itself`);
     }
     const inner = Locked.attach(memory, first, thread, lockTimeout);
-    return new ThreadCached(inner, start, lockTimeout, peers);
-  }
-
-  private constructor(
-    inner: Locked<A>,
-    start: number,
-    lockTimeout: number | undefined,
-    peers: Peers | undefined,
-  ) {
-    const { memory } = inner;
-    const { thread, owner } = inner.inner;
-    this.memory = memory;
-    this.start = start as Address;
-    this.inner = inner;
-    this.#i32 = memory.i32;
-    this.#f64 = memory.f64;
-    this.#peers = peers;
-    this.#hand = handWord(0, owner);
-    this.#batchBytes = memory.u32[(start >>> 2) + PARAM]!;
-    const codec = inner.inner.ownershipCodec();
-    this.#readBounds();
-    this.#shift = codec.shift;
-    this.#inside = codec.shift === 0 ? 0 : (1 << (codec.shift - 1)) - 1;
-    this.#base = codec.base;
-    this.#epoch = atomicLoad(this.#i32, (start >>> 2) + EPOCH);
-    const timeout = lockTimeout === undefined ? {} : { timeout: lockTimeout };
-    for (let cls = 0; cls < CLASSES; cls++) {
-      this.#lists.push(
-        new TransferList(memory, (start + LISTS + cls * LIST_BYTES) as Address, { thread, ...timeout }),
-      );
-      const base = cls << CLASS_SHIFT;
-      this.#cache[base] = cls === 0 ? 0 : base + 2;
-      // Pools find ownership words by division: their blocks are not cached.
-      this.#cache[base + 1] =
-        cls === 0 || codec.highest === 0 ? this.#cache[base]! : base + 2 + 4 * this.#batch(cls);
-    }
+    return before(inner, start, lockTimeout, peers);
   }
 
   // ── Fast paths ──────────────────────────────────────────────────────────────────────────────────
@@ -211,36 +107,36 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
     // `typeof`: a BigInt or a Symbol would throw a TypeError at the shift.
     if (typeof size === 'number' && size <= LARGEST_CLASS && size >>> 0 === size && align === DEFAULT_ALIGN) {
       const base = SHIFTED_CLASS_OF[(size + 15) >>> 4]!;
-      const cache = this.#cache;
+      const cache = this.cache;
       const top = cache[base]! - 2;
       if (top > base) {
         const unit = cache[top]!;
         const word = cache[top + 1]!;
-        const index = ((unit * 2) >>> this.#shift) + this.#base;
-        if (this.#i32[index] === word) {
+        const index = unit * 2 - 1;
+        if (this.i32[index] === word) {
           cache[base] = top;
-          this.#hits[base >>> CLASS_SHIFT]! += 1;
-          this.#i32[index] = word ^ HAND_TO_LIVE;
+          this.hits[base >>> CLASS_SHIFT]! += 1;
+          this.i32[index] = word ^ HAND_TO_LIVE;
           return (unit * UNIT) as Address;
         }
       }
     }
-    return this.#allocSlow(size, align);
+    return this.allocSlow(size, align);
   }
 
   free(address: Address): void {
     const unit = address >>> 3;
-    if (unit * UNIT === address && (unit & this.#inside) === 0 && unit >= this.#lowest && unit <= this.#highest) {
-      const index = ((unit * 2) >>> this.#shift) + this.#base;
-      const word = this.#i32[index]!;
+    if (unit * UNIT === address && unit >= this.lowest && unit <= this.highest) {
+      const index = unit * 2 - 1;
+      const word = this.i32[index]!;
       // LIVE, FLIGHT, SHARED or ORPHAN: see isHeld in ownership.ts.
       if (((word >>> 29) - FIRST_HELD) >>> 0 <= HELD_STATES) {
         const base = word & CLASS_MASK;
-        const cache = this.#cache;
+        const cache = this.cache;
         const top = cache[base]!;
         if (top !== cache[base + 1]) {
-          const hand = this.#hand | base | ((word + 1) & 0xff);
-          this.#i32[index] = hand;
+          const hand = this.hand | base | ((word + 1) & 0xff);
+          this.i32[index] = hand;
           cache[top] = unit;
           cache[top + 1] = hand;
           cache[base] = top + 2;
@@ -248,338 +144,93 @@ export class ThreadCached<A extends Algorithm = Algorithm> implements Allocator 
         }
       }
     }
-    this.#freeSlow(address);
+    this.freeSlow(address);
   }
 
-  // ── Slow paths ──────────────────────────────────────────────────────────────────────────────────
+  protected override indexOf(unit: number): number {
+    return unit * 2 - 1;
+  }
+}
 
-  #allocSlow(size: number, align: number): Address {
-    checkLayout(size, align);
-    this.#heedEpoch();
-    const small = size <= LARGEST_CLASS && align <= DEFAULT_ALIGN;
-    const cls = small ? SHIFTED_CLASS_OF[(size + 15) >>> 4]! >>> CLASS_SHIFT : 0;
-    const address = small ? this.#allocClass(cls) : this.inner.alloc(size, align);
-    return address === NULL ? this.#lastResort(size, align) : address;
+/**
+ * The same over an algorithm that keeps ownership words in a map (buddy): their index is worked out by
+ * the formula of algorithm.ts. Apart, because the formula would cost the others a fifth of their time.
+ */
+class MappedThreadCached<A extends Algorithm = Algorithm> extends ThreadCached<A> {
+  readonly #shift: number;
+  readonly #base: number;
+  /** The bits of a unit that are 0 where a block can start. */
+  readonly #inside: number;
+
+  constructor(inner: Locked<A>, start: number, lockTimeout: number | undefined, peers: Peers | undefined) {
+    super(inner, start, lockTimeout, peers);
+    const { shift, base } = inner.inner.ownershipCodec();
+    this.#shift = shift;
+    this.#base = base;
+    this.#inside = (1 << (shift - 1)) - 1;
   }
 
-  #allocClass(cls: number): Address {
-    const base = cls << CLASS_SHIFT;
-    if (this.#cache[base + 1] === base + 2) return this.inner.alloc(CLASS_BYTES[cls]!, DEFAULT_ALIGN);
-    for (;;) {
-      if (this.#cache[base]! === base + 2 && this.#refill(cls) === 0) return NULL;
-      const top = this.#cache[base]! - 2;
-      const index = this.#indexOf(this.#cache[top]!);
-      const word = this.#cache[top + 1]!;
-      this.#cache[base] = top;
-      if (this.#i32[index] === word) {
-        this.#hits[cls]! += 1;
-        this.#i32[index] = word ^ HAND_TO_LIVE;
-        return (this.#cache[top]! * UNIT) as Address;
-      }
-      // Another thread freed it at the same moment, so that it is in another cache too: drop it here.
-      this.#raced[cls]! += 1;
-      this.#balance[cls]! -= 1;
-    }
-  }
-
-  #freeSlow(address: Address): void {
-    if (address === NULL) return;
-    const cls = (this.#i32[this.inner.inner.heldIndex(address)]! & CLASS_MASK) >>> CLASS_SHIFT;
-    const base = cls << CLASS_SHIFT;
-    this.#heedEpoch();
-    // The region may have grown since.
-    if (!this.#covers(address)) this.#readBounds();
-    if (cls === 0 || cls >= CLASSES || this.#cache[base + 1] === base + 2 || !this.#covers(address)) {
-      this.inner.free(address);
-      return;
-    }
-    if (this.#cache[base] === this.#cache[base + 1]) this.#flushBatch(cls);
-    this.free(address);
-  }
-
-  /** Gets a batch from the class's transfer list, else from the allocator. Returns how many blocks came. */
-  #refill(cls: number): number {
-    const list = this.#lists[cls]!;
-    const base = cls << CLASS_SHIFT;
-    const wanted = this.#appetite[cls]!;
-    this.#appetite[cls] = Math.min(this.#batch(cls), wanted * 2);
-    this.#refills++;
-    list.acquire();
-    let got = 0;
-    try {
-      this.#publish(cls);
-      for (; got < wanted && list.count !== 0; got++) {
-        const unit = list.pop();
-        const index = this.#indexOf(unit);
-        const word = this.#i32[index]!;
-        if (stateOf(word) !== TRANSFER || (word & CLASS_MASK) !== base) {
-          throw new HeapCorruptionError(unit * UNIT, 'a block on a transfer list was overwritten');
+  override alloc(size: number, align: number = DEFAULT_ALIGN): Address {
+    // `typeof`: a BigInt or a Symbol would throw a TypeError at the shift.
+    if (typeof size === 'number' && size <= LARGEST_CLASS && size >>> 0 === size && align === DEFAULT_ALIGN) {
+      const base = SHIFTED_CLASS_OF[(size + 15) >>> 4]!;
+      const cache = this.cache;
+      const top = cache[base]! - 2;
+      if (top > base) {
+        const unit = cache[top]!;
+        const word = cache[top + 1]!;
+        const index = this.indexOf(unit);
+        if (this.i32[index] === word) {
+          cache[base] = top;
+          this.hits[base >>> CLASS_SHIFT]! += 1;
+          this.i32[index] = word ^ HAND_TO_LIVE;
+          return (unit * UNIT) as Address;
         }
-        this.#put(cls, unit, index, classedHandWord(word, this.#hand, base));
       }
-    } finally {
-      list.lock.release();
     }
-    return got > 0 ? got : this.#import(cls, wanted);
+    return this.allocSlow(size, align);
   }
 
-  /** Gets `wanted` blocks from the allocator into the cache. Returns how many it had. */
-  #import(cls: number, wanted: number): number {
-    const { inner } = this;
-    const base = cls << CLASS_SHIFT;
-    const size = CLASS_BYTES[cls]!;
-    let got = 0;
-    inner.acquire();
-    try {
-      for (; got < wanted; got++) {
-        const address = inner.inner.allocate(size, DEFAULT_ALIGN);
-        if (address === NULL) break;
-        const unit = address / UNIT;
-        const index = this.#indexOf(unit);
-        this.#put(cls, unit, index, classedHandWord(this.#i32[index]!, this.#hand, base));
-      }
-      this.#f64[this.#double + IMPORTED]! += got;
-    } finally {
-      inner.lock.release();
-    }
-    return got;
-  }
-
-  /** Gives the older half of a full cache to the transfer list, or to the allocator when that is full. */
-  #flushBatch(cls: number): void {
-    const list = this.#lists[cls]!;
-    const base = cls << CLASS_SHIFT;
-    const batch = this.#batch(cls);
-    const end = base + 2 + 2 * batch;
-    this.#flushes++;
-    list.acquire();
-    let kept: boolean;
-    try {
-      this.#publish(cls);
-      kept = list.count < LIST_BATCHES * batch;
-      for (let at = base + 2; kept && at < end; at += 2) {
-        const index = this.#indexOf(this.#cache[at]!);
-        if (this.#i32[index] !== this.#cache[at + 1]) {
-          this.#raced[cls]! += 1;
-          continue;
+  override free(address: Address): void {
+    const unit = address >>> 3;
+    if (
+      unit * UNIT === address &&
+      (unit & this.#inside) === 0 &&
+      unit >= this.lowest &&
+      unit <= this.highest
+    ) {
+      const index = this.indexOf(unit);
+      const word = this.i32[index]!;
+      // LIVE, FLIGHT, SHARED or ORPHAN: see isHeld in ownership.ts.
+      if (((word >>> 29) - FIRST_HELD) >>> 0 <= HELD_STATES) {
+        const base = word & CLASS_MASK;
+        const cache = this.cache;
+        const top = cache[base]!;
+        if (top !== cache[base + 1]) {
+          const hand = this.hand | base | ((word + 1) & 0xff);
+          this.i32[index] = hand;
+          cache[top] = unit;
+          cache[top + 1] = hand;
+          cache[base] = top + 2;
+          return;
         }
-        this.#i32[index] = withState(this.#cache[at + 1]!, TRANSFER);
-        list.push(this.#cache[at]!);
       }
-    } finally {
-      list.lock.release();
     }
-    if (!kept) this.#export(base + 2, end);
-    this.#cache.copyWithin(base + 2, end, this.#cache[base]!);
-    this.#cache[base]! -= end - (base + 2);
-    this.#balance[cls]! -= batch;
+    this.freeSlow(address);
   }
 
-  /** Frees the cache entries from `from` to `to` in the allocator. The caller takes them out of the cache. */
-  #export(from: number, to: number): void {
-    const { inner } = this;
-    inner.acquire();
-    try {
-      for (let at = from; at < to; at += 2) {
-        // A block that another thread freed at the same moment is theirs: leave it.
-        if (this.#i32[this.#indexOf(this.#cache[at]!)] !== this.#cache[at + 1]) {
-          this.#raced[from >>> CLASS_SHIFT]! += 1;
-          continue;
-        }
-        inner.inner.release((this.#cache[at]! * UNIT) as Address);
-        this.#f64[this.#double + EXPORTED]! += 1;
-      }
-    } finally {
-      inner.lock.release();
-    }
-  }
-
-  /** Gives this thread's cache, and what lies on transfer lists, back to the allocator, where it coalesces. */
-  flush(): void {
-    this.#flushCache();
-    for (const list of this.#lists) drainList(this.inner, list, this.start);
-  }
-
-  #flushCache(): void {
-    for (let cls = 1; cls < CLASSES; cls++) {
-      const base = cls << CLASS_SHIFT;
-      const top = this.#cache[base]!;
-      const list = this.#lists[cls]!;
-      if (top === base + 2 && this.#hits[cls] === 0) continue;
-      list.acquire();
-      this.#publish(cls);
-      list.lock.release();
-      if (top === base + 2) continue;
-      this.#export(base + 2, top);
-      this.#cache[base] = base + 2;
-      this.#balance[cls]! -= (top - base - 2) / 2;
-      this.#appetite[cls] = LEAST_BATCH;
-    }
-  }
-
-  /** Adds what this thread did to the shared counters, which slow paths do anyway: before a pause, say. */
-  publish(): void {
-    for (let cls = 1; cls < CLASSES; cls++) {
-      if (this.#hits[cls] === 0) continue;
-      const list = this.#lists[cls]!;
-      list.acquire();
-      this.#publish(cls);
-      list.lock.release();
-    }
-  }
-
-  /** Forgets what the cache holds: another thread has taken it back. */
-  discard(): void {
-    for (let cls = 1; cls < CLASSES; cls++) {
-      const base = cls << CLASS_SHIFT;
-      this.#balance[cls]! -= (this.#cache[base]! - base - 2) / 2;
-      this.#cache[base] = base + 2;
-    }
-  }
-
-  /** Tries everything before NULL: own cache, transfer lists, idle threads; asks the others to flush. */
-  #lastResort(size: number, align: number): Address {
-    this.flush();
-    if (this.#peers !== undefined) drainIdle(this.inner, this.#peers, this.start);
-    this.#epoch = atomicAdd(this.#i32, (this.start >>> 2) + EPOCH, 1) + 1;
-    const address = this.inner.alloc(size, align);
-    if (address !== NULL) return address;
-    this.inner.acquire();
-    this.#f64[this.#double + FAILURES]! += 1;
-    this.inner.lock.release();
-    return NULL;
-  }
-
-  /** Flushes when some thread that ran out of room has asked for it. */
-  #heedEpoch(): void {
-    const epoch = this.#i32[(this.start >>> 2) + EPOCH]!;
-    if (epoch === this.#epoch) return;
-    this.#epoch = epoch;
-    this.#flushCache();
-  }
-
-  #put(cls: number, unit: number, index: number, word: number): void {
-    const base = cls << CLASS_SHIFT;
-    const top = this.#cache[base]!;
-    this.#i32[index] = word;
-    this.#cache[top] = unit;
-    this.#cache[top + 1] = word;
-    this.#cache[base] = top + 2;
-    this.#balance[cls]! += 1;
-  }
-
-  /** Adds what this thread did since the last time to the class's counters. Requires: class lock held. */
-  #publish(cls: number): void {
-    const hits = this.#hits[cls]!;
-    const cached = (this.#cache[cls << CLASS_SHIFT]! - (cls << CLASS_SHIFT) - 2) / 2;
-    // What is cached now = what was, plus what came, less what was allocated, plus what was freed.
-    const frees = cached - this.#balance[cls]! + hits;
-    this.#lists[cls]!.publish(hits, frees, this.#raced[cls]!);
-    this.#raced[cls] = 0;
-    this.#served += hits;
-    this.#hits[cls] = 0;
-    this.#balance[cls] = cached;
-  }
-
-  #batch(cls: number): number {
-    return Math.max(LEAST_BATCH, Math.min(MOST_BATCH, Math.floor(this.#batchBytes / CLASS_BYTES[cls]!)));
-  }
-
-  #indexOf(unit: number): number {
+  protected override indexOf(unit: number): number {
     return ((unit * 2) >>> this.#shift) + this.#base;
   }
+}
 
-  #covers(address: Address): boolean {
-    return address / UNIT >= this.#lowest && address / UNIT <= this.#highest;
-  }
-
-  #readBounds(): void {
-    const { lowest, highest } = this.inner.inner.ownershipCodec();
-    // `>>> 3` keeps small integers where a division would make doubles; 2^32 wraps to 0.
-    this.#lowest = lowest >>> 3;
-    this.#highest = highest === 0 ? 0 : (highest - 1) >>> 3;
-  }
-
-  get #double(): number {
-    return this.start >>> 3;
-  }
-
-  // ── The rest of the contract ────────────────────────────────────────────────────────────────────
-
-  allocZeroed(size: number, align: number = DEFAULT_ALIGN): Address {
-    const address = this.alloc(size, align);
-    if (address !== NULL) this.memory.zero(address, size);
-    return address;
-  }
-
-  realloc(address: Address, size: number, align?: number): Address {
-    return moveOrResize(this, this.inner.inner, address, size, align);
-  }
-
-  resize(address: Address, size: number): boolean {
-    checkLayout(size, DEFAULT_ALIGN);
-    const base = this.#i32[this.inner.inner.heldIndex(address)]! & CLASS_MASK;
-    // Within its class nothing changes, and no lock is needed.
-    if (base !== 0 && size <= LARGEST_CLASS && SHIFTED_CLASS_OF[(size + 15) >>> 4] === base) return true;
-    return this.inner.resize(address, size);
-  }
-
-  sizeOf(address: Address): number {
-    return this.inner.sizeOf(address);
-  }
-
-  /** Takes more bytes right above the region, where the algorithm can. Returns whether it did. */
-  extend(bytes: number): boolean {
-    return this.inner.extend(bytes);
-  }
-
-  /** See `Locked.tryShare`. */
-  tryShare(address: Address): boolean {
-    return this.inner.tryShare(address);
-  }
-
-  /** Gives the cache back and leaves this thread's blocks as ORPHAN. See `Locked.orphan`. */
-  orphan(owner: number): void {
-    this.#flushCache();
-    this.inner.orphan(owner);
-  }
-
-  /**
-   * Counters over all threads. Exact but for what other threads have done since their last slow path.
-   * Walks all blocks.
-   */
-  stats(): CachedStats {
-    const unpublished = this.#hits.reduce((sum, hits) => sum + hits, 0);
-    const own = { refills: this.#refills, flushes: this.#flushes, cacheHits: this.#served + unpublished };
-    const overhead = HEADER + LISTS_BYTES;
-    const raced = this.#raced.reduce((sum, count) => sum + count, 0);
-    return statsOfCached(this.inner, this.#lists, this.start, { ...own, overhead, unpublished, raced });
-  }
-
-  blocks(): IterableIterator<BlockInfo> {
-    return this.inner.blocks();
-  }
-
-  verify(): void {
-    for (let cls = 0; cls < CLASSES; cls++) {
-      const list = this.#lists[cls]!;
-      list.acquire();
-      try {
-        list.verify((unit) => this.#i32[this.#indexOf(unit)]!, cls << CLASS_SHIFT);
-      } finally {
-        list.lock.release();
-      }
-      this.#verifyCache(cls << CLASS_SHIFT);
-    }
-    this.inner.verify();
-  }
-
-  #verifyCache(base: number): void {
-    for (let at = base + 2; at < this.#cache[base]!; at += 2) {
-      const unit = this.#cache[at]!;
-      if (this.#i32[this.#indexOf(unit)] !== this.#cache[at + 1]) {
-        throw new HeapCorruptionError(unit * UNIT, 'the ownership word of a cached block was overwritten');
-      }
-    }
-  }
+/** The cache that fits the algorithm. */
+function before<A extends Algorithm>(
+  inner: Locked<A>,
+  start: number,
+  lockTimeout: number | undefined,
+  peers: Peers | undefined,
+): ThreadCached<A> {
+  const isMapped = inner.inner.ownershipCodec().shift !== 0;
+  return new (isMapped ? MappedThreadCached : ThreadCached)<A>(inner, start, lockTimeout, peers);
 }
