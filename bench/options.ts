@@ -14,6 +14,7 @@ turns, and ratios are medians over the rounds.
                   prints them as one table and keeps it in bench/results/
   --list          the questions
   --rounds N      how often each case is measured (5; 3 with --quick)
+  --patience N    measures up to N times more while others keep the machine busy (2; 0 with --tiny)
   --quick         shorter runs
   --tiny          as short as can be: shows that it works, not how fast
   --json          the answers as JSON on the standard output
@@ -32,6 +33,7 @@ export interface Options {
   readonly nodes: readonly string[];
   readonly effort: Effort;
   readonly rounds: number;
+  readonly patience: number;
 }
 
 /** Reads the arguments, or says what is wrong with them. */
@@ -54,6 +56,7 @@ function parse(args: readonly string[]): Options {
       quick: { type: 'boolean', default: false },
       tiny: { type: 'boolean', default: false },
       rounds: { type: 'string' },
+      patience: { type: 'string' },
       out: { type: 'string' },
       node: { type: 'string', multiple: true },
     },
@@ -62,9 +65,8 @@ function parse(args: readonly string[]): Options {
   const unknown = names.find((name) => !QUESTIONS.some((question) => question.name === name));
   if (unknown !== undefined) throw new Error(`no question is named ${unknown}: --list shows them`);
   const effort: Effort = values.tiny ? 'tiny' : values.quick ? 'quick' : 'full';
-  const rounds = values.rounds === undefined ? ROUNDS[effort] : Number(values.rounds);
-  if (!Number.isInteger(rounds) || rounds < 1)
-    throw new Error(`--rounds wants a count, got ${values.rounds}`);
+  const rounds = count('rounds', values.rounds, ROUNDS[effort], 1);
+  const patience = count('patience', values.patience, effort === 'tiny' ? 0 : 2, 0);
   return {
     names,
     table: positionals.includes('table'),
@@ -75,5 +77,13 @@ function parse(args: readonly string[]): Options {
     nodes: values.node ?? [process.execPath],
     effort,
     rounds,
+    patience,
   };
+}
+
+function count(name: string, given: string | undefined, otherwise: number, least: number): number {
+  if (given === undefined) return otherwise;
+  const value = Number(given);
+  if (Number.isInteger(value) && value >= least) return value;
+  throw new Error(`--${name} wants an integer from ${least}, got ${given}`);
 }

@@ -14,6 +14,8 @@ export interface Setting {
   readonly effort: Effort;
   /** How often each case is measured. */
   readonly rounds: number;
+  /** How often a case is measured again because others kept the machine busy. */
+  readonly patience: number;
   /** Only what the figures need. */
   readonly focus: boolean;
   /** Told before each child process starts. */
@@ -49,6 +51,8 @@ export interface Answer {
   readonly missing: readonly Missing[];
   /** Measurements that broke: wrong contents, crashes. */
   readonly failures: readonly string[];
+  /** How many cores others kept busy during each measurement. */
+  readonly disturbances: readonly number[];
 }
 
 /** One benchmark. */

@@ -8,6 +8,7 @@ import type { Options } from './options.ts';
 import { startProgress } from './progress.ts';
 import { type Answer, type Figure, type Question, type Setting, verdictOf } from './question.ts';
 import { QUESTIONS } from './questions.ts';
+import { median } from './rounds.ts';
 import { drawMissing, drawTable, figureTable } from './table.ts';
 
 /** An answer on one Node. */
@@ -70,6 +71,7 @@ async function ask(question: Question, node: string, options: Options): Promise<
     node,
     effort: options.effort,
     rounds: options.rounds,
+    patience: options.patience,
     focus: options.table,
     progress: progress.show,
   };
@@ -81,15 +83,17 @@ async function ask(question: Question, node: string, options: Options): Promise<
   }
 }
 
-function draw(
-  { question, seconds, tables, figures, missing, failures }: Answered,
-  { table }: Options,
-): string {
+function draw(answered: Answered, { table }: Options): string {
+  const { question, seconds, tables, figures, missing, failures, disturbances } = answered;
+  const busy = median(disturbances) ?? 0;
   const parts = [
     `── ${question} (${seconds.toFixed(0)} s) ${'─'.repeat(Math.max(0, 80 - question.length))}`,
     ...tables.map(drawTable),
     ...(table || figures.length === 0 ? [] : [drawTable(figureTable(figures))]),
     ...(missing.length === 0 ? [] : [drawMissing(missing)]),
+    ...(busy > 0.15
+      ? [`  Others kept ${busy.toFixed(1)} cores busy meanwhile: distrust the figures of several threads.`]
+      : []),
     ...failures.map((failure) => `  FAILED ${failure}`),
   ];
   return parts.join('\n\n');

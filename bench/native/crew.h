@@ -26,6 +26,13 @@ static double now(void) {
   return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
+/* Seconds of CPU that this process has used. */
+static double used(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
 static void refuse(const char *reason) {
   fprintf(stderr, "wrong: %s\n", reason);
   exit(1);

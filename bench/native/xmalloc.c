@@ -82,6 +82,6 @@ int main(int argc, char **argv) {
     if (answers[i].ended > ended) ended = answers[i].ended;
     frees += answers[i].frees;
   }
-  printf("{\"rate\":%.0f}\n", (double)frees / (ended - began));
+  printf("{\"rate\":%.0f,\"cpu\":%.3f}\n", (double)frees / (ended - began), used());
   return 0;
 }

@@ -41,6 +41,7 @@ export const buddyFree: Question = {
       ],
       missing: samples.missing,
       failures: samples.failures,
+      disturbances: samples.disturbances,
     };
   },
 };

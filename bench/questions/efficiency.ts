@@ -42,6 +42,7 @@ export const efficiency: Question = {
       figures: figuresOf(samples),
       missing: [...samples.missing, ...(setting.focus ? [] : [ALIGNS])],
       failures: samples.failures,
+      disturbances: samples.disturbances,
     };
   },
 };

@@ -31,7 +31,7 @@ export const glibcThread: Question = {
         'thi.ng-park': { threads: 16, reason: 'its cost grows with live blocks: a run would take minutes' },
       },
     };
-    if (setting.focus) return { tables: [], figures: [], missing: [], failures: [] };
+    if (setting.focus) return { tables: [], figures: [], missing: [], failures: [], disturbances: [] };
     const samples = await sample(setting, gridCases(grid, setting));
     const title = 'glibc-thread, million iterations a second';
     return {
@@ -39,6 +39,7 @@ export const glibcThread: Question = {
       figures: [],
       missing: [...samples.missing, ...leftOut(grid, setting)],
       failures: samples.failures,
+      disturbances: samples.disturbances,
     };
   },
 };

@@ -56,6 +56,7 @@ export const larson: Question = {
       figures: [...rateFigures(samples), ...lockFigures(samples)],
       missing: [...samples.missing, ...leftOut(grid, setting)],
       failures: samples.failures,
+      disturbances: samples.disturbances,
     };
   },
 };

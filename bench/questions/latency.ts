@@ -45,6 +45,7 @@ export const latency: Question = {
       ],
       missing: samples.missing,
       failures: samples.failures,
+      disturbances: samples.disturbances,
     };
   },
 };

@@ -56,6 +56,7 @@ export const liveBlocks: Question = {
       ],
       missing: [...samples.missing, ...leftOut(setting)],
       failures: samples.failures,
+      disturbances: samples.disturbances,
     };
   },
 };

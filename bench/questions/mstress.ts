@@ -21,7 +21,7 @@ export const mstress: Question = {
         'thi.ng-park': { threads: 4, reason: 'its cost grows with live blocks: a run would take minutes' },
       },
     };
-    if (setting.focus) return { tables: [], figures: [], missing: [], failures: [] };
+    if (setting.focus) return { tables: [], figures: [], missing: [], failures: [], disturbances: [] };
     const samples = await sample(setting, gridCases(grid, setting));
     return {
       tables: [
@@ -31,6 +31,7 @@ export const mstress: Question = {
       figures: [],
       missing: [...samples.missing, ...leftOut(grid, setting)],
       failures: samples.failures,
+      disturbances: samples.disturbances,
     };
   },
 };

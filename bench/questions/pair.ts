@@ -27,6 +27,7 @@ export const pair: Question = {
       figures: figuresOf(samples),
       missing: samples.missing,
       failures: samples.failures,
+      disturbances: samples.disturbances,
     };
   },
 };
@@ -86,7 +87,7 @@ function pairTable(samples: Samples): Table {
       ]),
       ...locks.map(([label, ns]) => [label, ns, undefined, undefined]),
     ],
-    note: "V8's objects escape into a ring of 64; the collector takes back what falls out.",
+    note: "V8's objects escape into a ring of 64; what its collector takes is counted.",
   };
 }
 

@@ -45,6 +45,7 @@ export const threads: Question = {
       ],
       missing: [...samples.missing, ...leftOut(grid, setting)],
       failures: samples.failures,
+      disturbances: samples.disturbances,
     };
   },
 };

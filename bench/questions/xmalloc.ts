@@ -48,6 +48,7 @@ export const xmalloc: Question = {
       ],
       missing: [...samples.missing, ...leftOut(grid, setting)],
       failures: samples.failures,
+      disturbances: samples.disturbances,
     };
   },
 };

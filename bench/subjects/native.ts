@@ -3,7 +3,7 @@
  * takes the place of glibc's by LD_PRELOAD.
  */
 
-import { existsSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { builtPath, compile, hasProgram, isFresh, onceBuilt, sourcePath } from '../built.ts';
 import type { Job } from '../job.ts';
 import type { SubjectKind } from '../subject.ts';
@@ -32,14 +32,16 @@ const build = onceBuilt(() => {
   return undefined;
 });
 
-function mimalloc(): string | undefined {
-  return LIBRARIES.find((path) => existsSync(path));
+/** The library's file, by its real name. */
+export function mimallocLibrary(): string | undefined {
+  const found = LIBRARIES.find((path) => existsSync(path));
+  return found === undefined ? undefined : realpathSync(found);
 }
 
 /** The command of a job on a native subject; undefined for the others. */
 export function nativeCommand(job: Job): NativeCommand | undefined {
   if (!NATIVE_KINDS.some(({ name }) => name === job.subject)) return undefined;
-  const preload = job.subject === 'mimalloc' ? { LD_PRELOAD: mimalloc()! } : {};
+  const preload = job.subject === 'mimalloc' ? { LD_PRELOAD: mimallocLibrary()! } : {};
   const options = Object.entries(job.options ?? {}).map(([name, value]) => `${name}=${value}`);
   return { file: builtPath(job.workload), args: [`threads=${job.threads ?? 1}`, ...options], env: preload };
 }
@@ -50,6 +52,6 @@ export const NATIVE_KINDS: readonly SubjectKind[] = [
     name: 'mimalloc',
     label: 'mimalloc, native',
     whyMissing: () =>
-      mimalloc() === undefined ? "no libmimalloc.so.2 (Debian's package libmimalloc2.0)" : build(),
+      mimallocLibrary() === undefined ? "no libmimalloc.so.2 (Debian's package libmimalloc2.0)" : build(),
   },
 ];

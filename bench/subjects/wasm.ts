@@ -9,7 +9,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { builtPath, compile, hasProgram, isFresh, onceBuilt, sourcePath } from '../built.ts';
 import type { Site, SubjectKind } from '../subject.ts';
 
-const EMSCRIPTEN = '/usr/share/emscripten';
+/** Where Debian puts it. */
+export const EMSCRIPTEN = '/usr/share/emscripten';
 const HEADERS = `${EMSCRIPTEN}/cache/sysroot/include`;
 const PAGE = 65536;
 /** Above the heap: data and stacks. */

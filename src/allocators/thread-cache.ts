@@ -86,12 +86,7 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
   #flushes = 0;
   #served = 0;
 
-  constructor(
-    inner: Locked<A>,
-    start: number,
-    lockTimeout: number | undefined,
-    peers: Peers | undefined,
-  ) {
+  constructor(inner: Locked<A>, start: number, lockTimeout: number | undefined, peers: Peers | undefined) {
     const { memory } = inner;
     const { thread, owner } = inner.inner;
     this.memory = memory;

@@ -91,7 +91,7 @@ describe('a second attach', () => {
     heap.detach();
     const again = Heap.attach(handle);
     made.push(again);
-    expect(again).not.toBe(heap);
+    expect(again === heap).toBe(false);
     expect(again.threads()[0]).toMatchObject({ slot: 1, generation: 2 });
     again.free(address);
   });

@@ -136,7 +136,8 @@ describe('detach()', () => {
       const next = Heap.attach(handle);
       made.push(next);
       next.verify();
-      expect(next.stats()).toMatchObject({ used: 0, cached: 0, racedFrees: 0 });
+      expect([...next.blocks()].map(({ state }) => state)).not.toContain('hand');
+      expect(next.stats()).toMatchObject({ used: 0, racedFrees: 0 });
       expect(next.threads()).toMatchObject([{ slot: 1, generation: 2, state: 'active' }]);
     }
   });

@@ -1,6 +1,5 @@
 /** Sends threads to a heap: see workers/test-threads/heap-visitor.ts for what they do there. */
 
-import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import type { Heap } from '../../src/heap/heap.ts';
 import type { HeapVisitorJob } from '../../workers/test-threads/heap-visitor.ts';
@@ -24,7 +23,8 @@ export function visit<Report>(heap: Heap, act: HeapVisitorJob['act'], address?: 
   const { worker, report } = startMember<HeapVisitorJob, Report>('heap-visitor', job);
   // Many acts end without a report.
   report.catch(() => {});
-  return { worker, meeting, threadId: worker.threadId, report, gone: once(worker, 'exit').then(() => {}) };
+  const gone = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+  return { worker, meeting, threadId: worker.threadId, report, gone };
 }
 
 /** The word that the visitor told: mostly its slot. */

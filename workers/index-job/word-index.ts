@@ -63,6 +63,11 @@ const Shard = struct('Shard', { lock: array(u32, 2), rest: array(u32, 14) });
 const SHARDS = 64;
 const Index = struct('Index', { shards: array(Shard, SHARDS), buckets: ref(Bucket), bucketCount: u32 });
 
+// Worked out once: what lies behind a struct is looked up often.
+const POSTING_BYTES = Posting.size;
+const POSTINGS_BYTES = Postings.size;
+const WORD_BYTES = Word.size;
+
 const ROOT = 'word index';
 const LEAST_BUCKETS = 1024;
 const MOST_BUCKETS = 1024 * 1024;
@@ -74,6 +79,8 @@ export class WordIndex {
   readonly #u8: Uint8Array;
   readonly #index: View<typeof Index>;
   readonly #buckets: StructArray<typeof Bucket>;
+  /** The number of buckets is a power of two: this, one less, takes an index out of a hash. */
+  readonly #lastBucket: number;
   readonly #locks: readonly Lock[];
   /** These views move from struct to struct, so that adding a word makes no garbage. */
   readonly #bucket: View<typeof Bucket>;
@@ -109,6 +116,7 @@ export class WordIndex {
     this.#u8 = heap.memory.u8;
     this.#index = index;
     this.#buckets = Bucket.arrayAt(heap, { ...handle, hash: Bucket.hash, layout: 'rows' });
+    this.#lastBucket = index.bucketCount - 1;
     this.#locks = Array.from(index.shards, (shard) => heap.lock(shard.address));
     this.#bucket = this.#buckets.at(0);
     // Anywhere: they are moved before they are read.
@@ -146,10 +154,10 @@ export class WordIndex {
     const added = this.#postings;
     const posting = this.#posting;
     const length = postings.length / 2;
-    added.address = this.#allocate(Postings.size + length * Posting.size);
+    added.address = this.#allocate(POSTINGS_BYTES + length * POSTING_BYTES);
     added.length = length;
     for (let i = 0; i < length; i++) {
-      posting.address = postingAt(added, i);
+      posting.address = added.address + POSTINGS_BYTES + i * POSTING_BYTES;
       posting.file = postings[i * 2]!;
       posting.count = postings[i * 2 + 1]!;
     }
@@ -172,26 +180,26 @@ export class WordIndex {
   #insert(hash: number): View<typeof Word> {
     const word = this.#word;
     const bucket = this.#bucketOf(hash);
-    word.address = this.#allocate(Word.size + this.#textLength);
+    word.address = this.#allocate(WORD_BYTES + this.#textLength);
     word.next = bucket.first;
     word.postings = null;
     word.hash = hash;
     word.count = 0;
     word.files = 0;
     word.byteLength = this.#textLength;
-    this.#u8.set(this.#text.subarray(0, this.#textLength), word.address + Word.size);
+    this.#u8.set(this.#text.subarray(0, this.#textLength), word.address + WORD_BYTES);
     bucket.first = word;
     return word;
   }
 
   #bucketOf(hash: number): View<typeof Bucket> {
-    return this.#buckets.at(hash % this.#buckets.length, this.#bucket);
+    return this.#buckets.at(hash & this.#lastBucket, this.#bucket);
   }
 
   #hasText(word: View<typeof Word>): boolean {
     const length = this.#textLength;
     if (word.byteLength !== length) return false;
-    const start = word.address + Word.size;
+    const start = word.address + WORD_BYTES;
     for (let i = 0; i < length; i++) if (this.#u8[start + i] !== this.#text[i]) return false;
     return true;
   }
@@ -237,27 +245,22 @@ export class WordIndex {
 
   /** Where a word comes. One view that moves on. */
   *postingsOf(word: View<typeof Word>): Generator<View<typeof Posting>> {
-    for (const postings of this.#chainOf(word)) {
-      for (let i = 0; i < postings.length; i++) {
-        this.#posting.address = postingAt(postings, i);
-        yield this.#posting;
-      }
-    }
-  }
-
-  *#chainOf(word: View<typeof Word>): Generator<View<typeof Postings>> {
+    const posting = this.#posting;
     const postings = this.#postings;
     let address = word.addressOf('postings');
     while (address !== NULL) {
       postings.address = address;
-      yield postings;
+      for (let i = 0; i < postings.length; i++) {
+        posting.address = address + POSTINGS_BYTES + i * POSTING_BYTES;
+        yield posting;
+      }
       address = postings.addressOf('next');
     }
   }
 
   /** A word's text. */
   textOf(word: View<typeof Word>): string {
-    const start = word.address + Word.size;
+    const start = word.address + WORD_BYTES;
     // A copy: decoders need not take shared bytes.
     return decoder.decode(this.#u8.slice(start, start + word.byteLength));
   }
@@ -271,11 +274,12 @@ export class WordIndex {
   freeWords(): number {
     const blocks: Address[] = [];
     for (const word of this.words()) {
-      for (const postings of this.#chainOf(word)) blocks.push(postings.address);
       blocks.push(word.address);
+      for (let postings = word.postings; postings !== null; postings = postings.next) {
+        blocks.push(postings.address);
+      }
     }
     for (const block of blocks.sort((a, b) => a - b)) this.#heap.free(block);
-    this.#heap.flush();
     return blocks.length;
   }
 
@@ -286,11 +290,6 @@ export class WordIndex {
     this.#heap.delete(this.#index);
     return 3;
   }
-}
-
-/** Where a posting lies: behind its `Postings` and those before it. */
-function postingAt(postings: View<typeof Postings>, index: number): number {
-  return postings.address + Postings.size + index * Posting.size;
 }
 
 const encoder = new TextEncoder();
