@@ -33,7 +33,7 @@ export function gridCases(grid: Grid, { focus, effort }: Setting): Case[] {
     .filter(({ subject, threads = 1 }) => !isLeftOut(grid, subject, threads))
     .map((job) => ({ key: keyOf(job.subject, job.threads ?? 1), job }))
     .filter(({ key, job }) =>
-      focus ? grid.focus.includes(key) : effort !== 'tiny' || (job.threads ?? 1) <= 4,
+      focus ? grid.focus.includes(key) : effort !== 'tiny' || (job.threads ?? 1) <= 2,
     );
 }
 

@@ -6,6 +6,7 @@
  */
 
 import { execFile } from 'node:child_process';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { foreignCores, moment } from './busy.ts';
@@ -84,15 +85,29 @@ export async function sample(
   const samples = new Samples();
   const wanted = cases.filter(({ job }) => hasSubject(job, samples));
   const total = wanted.length * rounds;
+  let done = 0;
   for (let round = 0; round < rounds; round++) {
     const order = round % 2 === 0 ? wanted : wanted.toReversed();
-    for (const [index, { key, job }] of order.entries()) {
-      setting.progress(round * wanted.length + index, total, `${job.workload} ${key}`);
+    await inLanes(setting.effort === 'tiny' ? availableParallelism() : 1, order, async ({ key, job }) => {
+      setting.progress(done++, total, `${job.workload} ${key}`);
       samples.add(key, await measure(setting, job, samples));
-    }
+    });
   }
   setting.progress(total, total, '');
   return samples;
+}
+
+/** Does something for all items, so many at a time: more than one only where times do not matter. */
+async function inLanes<T>(
+  lanes: number,
+  items: readonly T[],
+  act: (item: T) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < items.length) await act(items[next++]!);
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
 }
 
 function hasSubject({ subject }: Job, samples: Samples): boolean {

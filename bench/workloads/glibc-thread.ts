@@ -35,7 +35,7 @@ export function slotsPart({ site, board, member, job }: Part): Numbers {
   const sizes = Uint32Array.from({ length: SIZES }, () => drawSize(random));
   const turn =
     site === undefined ? objectTurn(sizes, random) : blockTurn(site.subject, site.buffer, sizes, random);
-  const warm = performance.now() + 500;
+  const warm = performance.now() + Math.min(500, option(job, 'seconds', 2) * 1000);
   for (let i = 0; i < 200 && performance.now() < warm; i++) turn(BATCH);
   board.meet();
   const began = clock();

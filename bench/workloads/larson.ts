@@ -56,7 +56,7 @@ export function larsonPart(part: Part): Numbers {
   );
   fill(subject, u8, sets[member]!, member, state);
   if (member === 1) fill(subject, u8, sets[0]!, 0, state);
-  warmUp((count) => churn(subject, u8, sets[member]!, member, state, count));
+  warmUp(job, (count) => churn(subject, u8, sets[member]!, member, state, count));
   board.meet();
   const locks = option(job, 'count', 0) === 1 ? countLocks() : undefined;
   const began = clock();
@@ -74,8 +74,8 @@ export function larsonPart(part: Part): Numbers {
 }
 
 /** For the engine to compile what runs often: 200,000 operations, or what half a second allows. */
-function warmUp(turn: (count: number) => void): void {
-  const until = performance.now() + 500;
+function warmUp(job: Job, turn: (count: number) => void): void {
+  const until = performance.now() + Math.min(500, option(job, 'seconds', 5) * 1000);
   for (let done = 0; done < 200_000 && performance.now() < until; done += BATCH) turn(BATCH);
 }
 
@@ -147,7 +147,7 @@ function larsonOfObjects(part: Part): Numbers {
   const { board, member } = part;
   const state = new Int32Array([SEED * 7919 + member * 104_729]);
   const objects = Array.from({ length: SLOTS }, (_, slot) => [slot]);
-  warmUp((count) => churnObjects(objects, state, count));
+  warmUp(part.job, (count) => churnObjects(objects, state, count));
   board.meet();
   const began = clock();
   const { operations } = work(part, (_, count) => churnObjects(objects, state, count));

@@ -62,7 +62,7 @@ export function latencyPart({ site, board, member, job, words }: Part): Numbers 
   const u8 = new Uint8Array(buffer);
   for (let slot = 0; slot < SLOTS; slot++) slots[slot] = subject.alloc(8 + random.below(992));
   for (let slot = 0; slot < SLOTS; slot++) u8[slots[slot]!] = slot;
-  churn(subject, u8, slots, random, new Uint32Array(WARM_UP * 2));
+  churn(subject, u8, slots, random, new Uint32Array(Math.min(WARM_UP, operations) * 2));
   board.meet();
   churn(subject, u8, slots, random, times);
   board.meet();

@@ -31,7 +31,8 @@ export function ringPart({ site, board, member, job }: Part): Numbers {
   const turn =
     site === undefined ? objectTurn() : blockTurn(site.subject, new Uint32Array(site.buffer), sizes, member);
   const seconds = option(job, 'seconds', 1);
-  turn(200 * BATCH);
+  const warm = performance.now() + Math.min(500, seconds * 1000);
+  for (let i = 0; i < 200 && performance.now() < warm; i++) turn(BATCH);
   board.meet();
   const began = clock();
   const until = performance.now() + seconds * 1000;

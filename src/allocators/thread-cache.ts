@@ -109,9 +109,9 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
       );
       const base = cls << CLASS_SHIFT;
       this.cache[base] = cls === 0 ? 0 : base + 2;
-      // Pools find ownership words by division: their blocks are not cached.
-      this.cache[base + 1] =
-        cls === 0 || this.highest === 0 ? this.cache[base]! : base + 2 + 4 * this.#batch(cls);
+      // Pools find ownership words by division: their blocks are not cached. Nor are large ones in a small heap.
+      const isCached = cls !== 0 && this.highest !== 0 && CLASS_BYTES[cls]! <= this.#batchBytes;
+      this.cache[base + 1] = isCached ? base + 2 + 4 * this.#batch(cls) : this.cache[base]!;
     }
   }
 

@@ -28,3 +28,29 @@ export function currentHeap(): Heap {
   }
   return attached().heaps.get(handle.id) ?? Heap.attach(handle);
 }
+
+/**
+ * Makes a pool task of `fn` that rests between its calls, so that a thread which runs out of room can take
+ * back what this one's cache holds: an idle worker of Piscina is frozen and could not be asked.
+ *
+ *     export default heapTask((address, heap) => heap.at(Point, address).x);
+ *
+ * Tasks that overlap in one worker (`concurrentTasksPerWorker`) rest when the last of them has ended.
+ *
+ * @param fn gets the task's argument and the heap; may return a promise
+ */
+export function heapTask<T, R>(fn: (task: T, heap: Heap) => R | Promise<R>): (task: T) => Promise<R> {
+  if (typeof fn !== 'function') throw new TypeError('heapTask wants a function');
+  return async (task) => {
+    const heap = currentHeap();
+    if (running++ === 0) heap.resume();
+    try {
+      return await fn(task, heap);
+    } finally {
+      if (--running === 0) heap.rest();
+    }
+  };
+}
+
+/** How many tasks of this worker have begun and not ended. */
+let running = 0;

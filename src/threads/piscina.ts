@@ -24,7 +24,7 @@ import { Heap } from '../heap/heap.ts';
 import { ThreadSlots } from '../heap/slots.ts';
 import { readSuperblock } from '../heap/superblock.ts';
 
-export { currentHeap } from './current-heap.ts';
+export { currentHeap, heapTask } from './current-heap.ts';
 
 type PiscinaOptions = NonNullable<ConstructorParameters<typeof Piscina>[0]>;
 

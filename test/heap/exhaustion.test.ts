@@ -68,12 +68,14 @@ describe('a handler', () => {
       () => Page.array(heap, 3),
       () => heap.arena(9000),
       (block) => heap.roots.set('a', block),
-      (block) => heap.roots.openOrCreate('b', Page, () => block),
+      (block) => heap.roots.openOrCreate('b', { at: (_, address) => ({ address }) }, () => block),
     ];
     for (const use of uses) {
+      heap.detach();
+      heap = Heap.create({ byteLength: 256 * KiB, maxThreads: 2 });
       const blocks = fill();
       let calls = 0;
-      const remove = heap.onExhausted(() => {
+      heap.onExhausted(() => {
         calls++;
         heap.free(blocks.shift()!);
         return true;
@@ -81,7 +83,6 @@ describe('a handler', () => {
       use(blocks.at(-1)!);
       expect(calls, String(use)).toBeGreaterThan(0);
       heap.verify();
-      remove();
     }
   });
 

@@ -161,6 +161,13 @@ describe('bytes and views of a part', () => {
     expect(() => memory.view(Uint8Array, address as Address, size as number)).toThrow(RangeError);
   });
 
+  test('bytes of the buffer behind the last whole unit have no address', () => {
+    const odd = Memory.attach(new SharedArrayBuffer(23));
+    expect(odd.bytes(toAddress(8), 8).length).toBe(8);
+    expect(() => odd.bytes(toAddress(8), 9)).toThrow(RangeError);
+    expect(() => odd.view(Uint8Array, toAddress(15), 2)).toThrow(RangeError);
+  });
+
   test('the error says where the memory ends', () => {
     expect(() => memory.bytes(toAddress(250), 10)).toThrow(
       '10 bytes at 0x000000fa reach past the end of the memory (0x00000100)',
