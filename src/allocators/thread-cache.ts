@@ -277,23 +277,19 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
     for (let cls = 1; cls < CLASSES; cls++) {
       const base = cls << CLASS_SHIFT;
       const top = this.cache[base]!;
-      const list = this.#lists[cls]!;
-      if (top === base + 2 && this.hits[cls] === 0) continue;
-      list.acquire();
-      this.#publish(cls);
-      list.lock.release();
       if (top === base + 2) continue;
       this.#export(base + 2, top);
       this.cache[base] = base + 2;
       this.#balance[cls]! -= (top - base - 2) / 2;
       this.#appetite[cls] = LEAST_BATCH;
     }
+    this.publish();
   }
 
   /** Adds what this thread did to the shared counters, which slow paths do anyway: before a pause, say. */
   publish(): void {
     for (let cls = 1; cls < CLASSES; cls++) {
-      if (this.hits[cls] === 0) continue;
+      if (this.hits[cls] === 0 && this.#raced[cls] === 0) continue;
       const list = this.#lists[cls]!;
       list.acquire();
       this.#publish(cls);

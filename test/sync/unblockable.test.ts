@@ -71,7 +71,7 @@ describe.each([
     const { mine, theirs, thread } = contested();
     let looks = 0;
     vi.mocked(atomics.atomicLoad).mockImplementation((words, index) => {
-      if (++looks === 20) theirs.release();
+      if (++looks === 4) theirs.release();
       return Atomics.load(words, index);
     });
     expect(mine.acquire()).toBe(true);
