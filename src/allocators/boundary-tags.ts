@@ -302,7 +302,8 @@ export abstract class BoundaryTags extends Algorithm {
     if (top - block < (belowFlags === 0 ? MIN_UNITS : 1)) return false;
     if (above === 0) this.#writeEnd(top, 0);
     else if (top !== above) this.#writeGap(top, above - top, 0);
-    if (touchesBelow) i32[ownershipIndexOf(block)] = 0;
+    const own = ownershipIndexOf(block);
+    i32[own] = freeWord(i32[own]!);
     i32[geometryIndex(block)] = geometryOf(top - block, IS_FREE | belowFlags);
     if (gap !== 0 && !touchesBelow) this.#writeGap(gap, low - gap, gapFlags);
     if (above === 0) i32[this.word + END] = high;

@@ -162,14 +162,14 @@ export class TlsfAllocator extends BoundaryTags {
 
   protected override unlinkFree(block: number, units: number): void {
     const { i32, word } = this;
-    const next = this.linked(i32[nextIndex(block)]!);
-    const prev = this.linked(i32[prevIndex(block)]!);
+    const bin = binOf(units);
+    const next = this.#next(block);
+    const prev = this.#prev(block, bin);
     if (next !== 0) i32[prevIndex(next)] = prev;
     if (prev !== 0) {
       i32[nextIndex(prev)] = next;
       return;
     }
-    const bin = binOf(units);
     i32[word + HEADS + bin] = next;
     if (next !== 0) return;
     const row = bin >>> ROW_BITS;
@@ -190,8 +190,8 @@ export class TlsfAllocator extends BoundaryTags {
   /** A free block starts elsewhere, but stays in its bin: its neighbours there are told. */
   #moveLinks(from: number, to: number, bin: number): void {
     const { i32, word } = this;
-    const next = this.linked(i32[nextIndex(from)]!);
-    const prev = this.linked(i32[prevIndex(from)]!);
+    const next = this.#next(from);
+    const prev = this.#prev(from, bin);
     i32[nextIndex(to)] = next;
     i32[prevIndex(to)] = prev;
     if (next !== 0) i32[prevIndex(next)] = to;
@@ -209,6 +209,15 @@ export class TlsfAllocator extends BoundaryTags {
       throw new HeapCorruptionError(next * UNIT, 'prev does not mirror next');
     }
     return next;
+  }
+
+  /** The block before in the bin, 0 for the first one. What leads on from there must agree. */
+  #prev(block: number, bin: number): number {
+    const prev = this.linked(this.i32[prevIndex(block)]!);
+    if (this.i32[prev === 0 ? this.word + HEADS + bin : nextIndex(prev)] !== block) {
+      throw new HeapCorruptionError(block * UNIT, 'next does not mirror prev');
+    }
+    return prev;
   }
 
   // ── Look ────────────────────────────────────────────────────────────────────────────────────────

@@ -53,6 +53,19 @@ export interface HeapOptions {
   readonly freeLists?: number;
 }
 
+const KNOWN: Record<keyof HeapOptions, true> = {
+  byteLength: true,
+  buffer: true,
+  allocator: true,
+  cache: true,
+  lock: true,
+  maxThreads: true,
+  lockTimeout: true,
+  initialBytes: true,
+  minBlock: true,
+  freeLists: true,
+};
+
 /**
  * Checks the options that stand by themselves and fills in defaults.
  *
@@ -66,6 +79,8 @@ export function checkOptions(options: HeapOptions): { maxThreads: number; lockTi
     minBlock,
     freeLists,
   } = options;
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(KNOWN, name));
+  if (unknown !== undefined) throw new TypeError(`a heap has no option ${JSON.stringify(unknown)}`);
   checkInteger('maxThreads', maxThreads, 1, LARGEST_THREADS);
   if (!(lockTimeout > 0)) throw new RangeError(`lockTimeout must be above 0 ms, got ${String(lockTimeout)}`);
   if (allocator !== 'buddy' && (minBlock !== undefined || freeLists !== undefined)) {

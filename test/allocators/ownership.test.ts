@@ -2,7 +2,10 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { LinkedListAllocator } from '../../src/allocators/linked-list.ts';
 import * as ownership from '../../src/allocators/ownership.ts';
+import { InvalidFreeError } from '../../src/errors.ts';
+import { Memory } from '../../src/memory/memory.ts';
 
 const { FREE, HAND, TRANSFER, LIVE, FLIGHT, SHARED, ORPHAN, QUARANTINE } = ownership;
 const states = [FREE, HAND, TRANSFER, LIVE, FLIGHT, SHARED, ORPHAN, QUARANTINE];
@@ -89,4 +92,45 @@ describe('for any word, slot and slot generation', () => {
         ownership.ownerBits(slotNumber, slotGeneration),
       );
     }));
+});
+
+describe('a block that the user does not hold', () => {
+  test.each([
+    ['hand', HAND],
+    ['transfer', TRANSFER],
+    ['quarantine', QUARANTINE],
+  ])('in state %s is refused, whatever its header says', (name, state) => {
+    const allocator = LinkedListAllocator.create(Memory.create(4096));
+    const { i32 } = allocator.memory;
+    const block = allocator.alloc(40);
+    const index = allocator.ownershipIndexAt(block);
+    const live = i32[index]!;
+    i32[index] = ownership.withState(live, state);
+    for (const use of [
+      () => allocator.free(block),
+      () => allocator.sizeOf(block),
+      () => allocator.resize(block, 8),
+      () => allocator.realloc(block, 400),
+    ]) {
+      expect(use).toThrow(InvalidFreeError);
+      expect(use).toThrow(`the block is ${name} already`);
+    }
+    expect(i32[index]).toBe(ownership.withState(live, state));
+    allocator.verify();
+  });
+
+  test.each([
+    ['flight', FLIGHT],
+    ['shared', SHARED],
+    ['orphan', ORPHAN],
+  ])('but in state %s he does, and may free it', (_, state) => {
+    const allocator = LinkedListAllocator.create(Memory.create(4096));
+    const block = allocator.alloc(40);
+    const index = allocator.ownershipIndexAt(block);
+    allocator.memory.i32[index] = ownership.withState(allocator.memory.i32[index]!, state);
+    expect(allocator.sizeOf(block)).toBe(40);
+    allocator.free(block);
+    expect(allocator.stats().liveBlocks).toBe(0);
+    allocator.verify();
+  });
 });

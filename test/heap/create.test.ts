@@ -146,6 +146,7 @@ describe('bad options', () => {
     ['minBlock 24', { allocator: 'buddy', minBlock: 24 }, RangeError, 'minBlock must be a power of two, got 24'],
     ['minBlock 8', { allocator: 'buddy', minBlock: 8 }, RangeError, 'minBlock must be an integer from 16'],
     ['freeLists 0', { allocator: 'buddy', freeLists: 0 }, RangeError, 'freeLists must be an integer from 1 to 32'],
+    ['a name that no option has', { alocator: 'tlsf' }, TypeError, 'a heap has no option "alocator"'],
     ['both of them', { allocator: 'buddy', minBlock: 32, freeLists: 8 }, RangeError, 'give minBlock or freeLists, not both'],
   ])('%s', (_, options, Class, message) => {
     let thrown: unknown;
