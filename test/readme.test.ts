@@ -57,7 +57,10 @@ describe("the README's examples", () => {
       mkdirSync(place, { recursive: true });
       for (const [name, code] of files) writeFileSync(join(place, name), code);
       const main = files.has('main.mjs') ? 'main.mjs' : 'main.js';
-      const printed = execFileSync(process.execPath, [join(place, main)], { encoding: 'utf8', timeout: 60_000 });
+      const printed = execFileSync(process.execPath, [join(place, main)], {
+        encoding: 'utf8',
+        timeout: 60_000,
+      });
       const lines = promised(files);
       expect(lines.length).toBeGreaterThan(0);
       expect(printed.trimEnd().split('\n')).toEqual(lines);

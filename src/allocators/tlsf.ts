@@ -202,9 +202,12 @@ export class TlsfAllocator extends BoundaryTags {
     return this.linked(this.i32[this.word + HEADS + bin]!);
   }
 
-  /** The next block in the bin, 0 at the end. Its back link must agree, so no walk runs in a circle. */
+  /**
+   * The next block in the bin, 0 at the end. Its back link must agree: so no walk runs in a circle, and no
+   * link that was overwritten leads astray.
+   */
   #next(block: number): number {
-    const next = this.linked(this.i32[nextIndex(block)]!);
+    const next = this.i32[nextIndex(block)]!;
     if (next !== 0 && this.i32[prevIndex(next)] !== block) {
       throw new HeapCorruptionError(next * UNIT, 'prev does not mirror next');
     }
@@ -213,7 +216,7 @@ export class TlsfAllocator extends BoundaryTags {
 
   /** The block before in the bin, 0 for the first one. What leads on from there must agree. */
   #prev(block: number, bin: number): number {
-    const prev = this.linked(this.i32[prevIndex(block)]!);
+    const prev = this.i32[prevIndex(block)]!;
     if (this.i32[prev === 0 ? this.word + HEADS + bin : nextIndex(prev)] !== block) {
       throw new HeapCorruptionError(block * UNIT, 'next does not mirror prev');
     }

@@ -148,6 +148,12 @@ describe.each(kinds)('$name', ({ name, create, attach, wrong }) => {
     expect(() => attach(made(), start as number)).toThrow(AttachError);
   });
 
+  test('at a tag that no create could have put there', () => {
+    const memory = made();
+    memory.u32[START / 4 + 1] = memory.u32[START / 4]!;
+    expect(() => attach(memory, START + 4)).toThrow('wants a multiple of 8');
+  });
+
   test('of another kind', () => {
     for (const other of kinds) {
       if (other.name === name) continue;

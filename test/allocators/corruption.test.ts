@@ -16,7 +16,7 @@ import { LinkedListAllocator } from '../../src/allocators/linked-list.ts';
 import { Locked } from '../../src/allocators/locked.ts';
 import { PoolAllocator } from '../../src/allocators/pool.ts';
 import { TlsfAllocator } from '../../src/allocators/tlsf.ts';
-import { HeapCorruptionError, SabheapError } from '../../src/errors.ts';
+import { HeapCorruptionError, InvalidFreeError, SabheapError } from '../../src/errors.ts';
 import type { Address } from '../../src/memory/address.ts';
 import { Memory } from '../../src/memory/memory.ts';
 
@@ -153,7 +153,7 @@ const tagDamage: readonly Damage<Algorithm>[] = [
   ['a link leads out of the region above', (s) => s.word(s.d, (START + BYTES) / 8), (s) => s.word(s.d) * 8],
   ['a link leads out of the region below', (s) => s.word(s.d, START / 8), (s) => s.word(s.d) * 8],
   ['a link is text', (s) => s.word(s.d, 0x41414141), (s) => s.word(s.d) * 8],
-  ['the end marker was overwritten', (s) => s.word(START + BYTES - 8, 0x41414141), () => START + BYTES - 8],
+  ['the end marker was overwritten', (s) => s.word(START + BYTES - 8, 0x41414142), () => START + BYTES - 8],
   ['the end marker lost "below free"', (s) => s.word(START + BYTES - 8, 0), () => START + BYTES - 8],
   ['the count of used bytes is wrong', (s) => s.count(USED, 8), () => START],
   ['the count of allocations is wrong', (s) => s.count(ALLOCATIONS, 1), () => START],
@@ -395,6 +395,31 @@ describe('wrappers and parts', () => {
       expect(locked.lock.owner).toBe(0);
     }
   });
+
+  test.each([LinkedListAllocator, TlsfAllocator])(
+    '%o: a footer that was overwritten is found when the block above is freed, before it spreads',
+    (Class) => {
+      for (const footer of [0, 1, 2, 0x41414141, 0xffffffff]) {
+        const s = new Scene((memory) => Class.create(memory, { start: START, byteLength: BYTES }));
+        s.word(s.c - 12, footer);
+        const before = Buffer.from(s.memory.u8.subarray(START + 64, s.c - 8));
+        expect(() => s.allocator.free(s.c)).toThrow(HeapCorruptionError);
+        expect(before.equals(s.memory.u8.subarray(START + 64, s.c - 8))).toBe(true);
+      }
+    },
+  );
+
+  test.each([LinkedListAllocator, TlsfAllocator])(
+    '%o: a forged header is refused when the block where it ends says otherwise',
+    (Class) => {
+      const s = new Scene((memory) => Class.create(memory, { start: START, byteLength: BYTES }));
+      // Inside a, as if a live block reached from there to c; but below c lies b, which is free.
+      const forged = (s.a + 16) as Address;
+      s.word(forged - 8, s.c - forged);
+      s.word(forged - 4, LIVE);
+      expect(() => s.allocator.free(forged)).toThrow(InvalidFreeError);
+    },
+  );
 
   test.each([
     [LinkedListAllocator, 0x41],

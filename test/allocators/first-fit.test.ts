@@ -76,6 +76,23 @@ test('60 fails while 45 and 45 are free apart, and fits once the wall between th
   expect(alloc(60)).toBe(low);
 });
 
+test('what is left over becomes a block of its own when a smallest one fits into it', () => {
+  for (const [size, blocks] of [
+    [96, ['96 live', '3 free']],
+    [97, ['97 live', '2 free']],
+    [98, ['100 live']],
+    [99, ['100 live']],
+  ] as const) {
+    const block = alloc(size);
+    expect(units(), `${size} units`).toEqual(blocks);
+    list.free(block);
+    expect(list.resize(alloc(100), size * UNIT)).toBe(true);
+    expect(units(), `100 shrunk to ${size}`).toEqual(blocks);
+    list.free(block);
+    expect(units()).toEqual(['100 free']);
+  }
+});
+
 test('a full pool says so, and each order of frees ends in one block', () => {
   const orders = [
     [0, 1, 2, 3],

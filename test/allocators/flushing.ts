@@ -46,9 +46,30 @@ export class Flushing implements Allocator {
   /** What every allocator counts, and nothing that only a thread counts for itself. */
   stats(): AllocatorStats {
     this.#cached.flush();
-    const { capacity, used, free, largestFree, liveBlocks, allocations, frees, failures, peakUsed, overhead } =
-      this.#cached.stats();
-    return { capacity, used, free, largestFree, liveBlocks, allocations, frees, failures, peakUsed, overhead };
+    const {
+      capacity,
+      used,
+      free,
+      largestFree,
+      liveBlocks,
+      allocations,
+      frees,
+      failures,
+      peakUsed,
+      overhead,
+    } = this.#cached.stats();
+    return {
+      capacity,
+      used,
+      free,
+      largestFree,
+      liveBlocks,
+      allocations,
+      frees,
+      failures,
+      peakUsed,
+      overhead,
+    };
   }
 
   blocks(): IterableIterator<BlockInfo> {

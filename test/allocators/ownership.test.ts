@@ -2,8 +2,12 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { BuddyAllocator } from '../../src/allocators/buddy.ts';
+import { BumpAllocator } from '../../src/allocators/bump.ts';
 import { LinkedListAllocator } from '../../src/allocators/linked-list.ts';
 import * as ownership from '../../src/allocators/ownership.ts';
+import { PoolAllocator } from '../../src/allocators/pool.ts';
+import { TlsfAllocator } from '../../src/allocators/tlsf.ts';
 import { InvalidFreeError } from '../../src/errors.ts';
 import { Memory } from '../../src/memory/memory.ts';
 
@@ -132,5 +136,43 @@ describe('a block that the user does not hold', () => {
     allocator.free(block);
     expect(allocator.stats().liveBlocks).toBe(0);
     allocator.verify();
+  });
+});
+
+describe('the size class that a cache gave a block', () => {
+  const SIZE_CLASS = 5 << 8;
+  const create = [
+    (memory: Memory) => BumpAllocator.create(memory),
+    (memory: Memory) => LinkedListAllocator.create(memory),
+    (memory: Memory) => TlsfAllocator.create(memory),
+    (memory: Memory) => BuddyAllocator.create(memory),
+    (memory: Memory) => PoolAllocator.create(memory, { blockSize: 256 }),
+  ];
+
+  test.each(create)('is gone before the size changes: %o', (make) => {
+    const allocator = make(Memory.create(16_384));
+    const { i32 } = allocator.memory;
+    for (const size of [40, 8, 60]) {
+      const block = allocator.alloc(100);
+      const index = allocator.ownershipIndexAt(block);
+      i32[index]! |= SIZE_CLASS;
+      expect(allocator.resize(block, size)).toBe(true);
+      expect(ownership.classBitsOf(i32[index]!)).toBe(0);
+      expect(ownership.stateOf(i32[index]!)).toBe(LIVE);
+      allocator.free(block);
+    }
+  });
+
+  test.each(create)('is gone when the block is given out again: %o', (make) => {
+    const allocator = make(Memory.create(16_384));
+    const block = allocator.alloc(100);
+    const index = allocator.ownershipIndexAt(block);
+    const generation = ownership.generationOf(allocator.memory.i32[index]!);
+    allocator.memory.i32[index]! |= SIZE_CLASS;
+    allocator.free(block);
+    expect(allocator.alloc(100)).toBe(block);
+    const word = allocator.memory.i32[index]!;
+    expect(ownership.classBitsOf(word)).toBe(0);
+    expect(ownership.generationOf(word), 'a handle can tell').not.toBe(generation);
   });
 });

@@ -1,7 +1,13 @@
 /** Size classes: every size has the smallest class that holds it, and no class wastes much. */
 
 import { expect, test } from 'vitest';
-import { CLASS_BYTES, CLASS_SHIFT, CLASSES, LARGEST_CLASS, SHIFTED_CLASS_OF } from '../../src/allocators/size-class.ts';
+import {
+  CLASS_BYTES,
+  CLASS_SHIFT,
+  CLASSES,
+  LARGEST_CLASS,
+  SHIFTED_CLASS_OF,
+} from '../../src/allocators/size-class.ts';
 
 /** The class of a size, looked up as the caches do. */
 const classOf = (size: number) => SHIFTED_CLASS_OF[(size + 15) >>> 4]! >>> CLASS_SHIFT;

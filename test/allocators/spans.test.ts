@@ -70,6 +70,29 @@ describe.each(classes)('%s', (_, Class) => {
     allocator.verify();
   });
 
+  test('a gap between two spans can be filled from either end, below live blocks and above them', () => {
+    for (const fromBelow of [true, false]) {
+      const allocator = create();
+      const above = START + REGION + 4 * KiB;
+      expect(allocator.claim(above, KiB)).toBe(true);
+      const live: Address[] = [];
+      for (const size of [REGION, KiB, 256, 64, 16]) {
+        for (let block = allocator.alloc(size); block !== NULL; block = allocator.alloc(size))
+          live.push(block);
+      }
+      expect(freeSizes(allocator)).toEqual([]);
+      expect(allocator.claim(fromBelow ? START + REGION : above - KiB, KiB)).toBe(true);
+      allocator.verify();
+      expect(freeSizes(allocator).length).toBe(1);
+      expect(allocator.claim(fromBelow ? START + REGION + KiB : START + REGION, 3 * KiB)).toBe(true);
+      allocator.verify();
+      expect(freeSizes(allocator).length).toBe(1);
+      for (const block of live) allocator.free(block);
+      allocator.verify();
+      expect(freeSizes(allocator).length).toBe(1);
+    }
+  });
+
   test('attach finds all spans', () => {
     const allocator = create();
     allocator.claim(100, KiB);

@@ -10,7 +10,7 @@ import { CLASS_BYTES, CLASSES } from '../../src/allocators/size-class.ts';
 import { TlsfAllocator } from '../../src/allocators/tlsf.ts';
 import { HeapCorruptionError } from '../../src/errors.ts';
 import { type Address, KiB, MiB, NULL } from '../../src/memory/address.ts';
-import { allocMany, APPETITE, BATCH, CacheScene, classSizes } from './cache-scene.ts';
+import { APPETITE, allocMany, BATCH, CacheScene, classSizes } from './cache-scene.ts';
 import { expectAllBack, fillUp } from './conformance.ts';
 
 describe('refills', () => {
@@ -111,20 +111,23 @@ describe('flushes', () => {
 });
 
 describe('bounds', () => {
-  test.each([256 * KiB, MiB, 4 * MiB, 16 * MiB, 64 * MiB])('a thread in a heap of %i bytes caches a tenth at most', (bytes) => {
-    const scene = new CacheScene(bytes);
-    const { mine } = scene;
-    // One class after another, each as full as it gets.
-    for (const size of classSizes) {
-      const count = Math.min(3 * BATCH, Math.floor(bytes / 4 / size));
-      for (const address of allocMany(mine, count, size)) mine.free(address);
-    }
-    const hand = [...mine.blocks()].filter(({ state }) => state === 'hand');
-    const cached = hand.reduce((sum, { size }) => sum + size, 0);
-    expect(cached).toBeGreaterThan(0);
-    expect(cached).toBeLessThan(Math.min(bytes / 10, 1.5 * MiB));
-    mine.verify();
-  });
+  test.each([256 * KiB, MiB, 4 * MiB, 16 * MiB, 64 * MiB])(
+    'a thread in a heap of %i bytes caches a tenth at most',
+    (bytes) => {
+      const scene = new CacheScene(bytes);
+      const { mine } = scene;
+      // One class after another, each as full as it gets.
+      for (const size of classSizes) {
+        const count = Math.min(3 * BATCH, Math.floor(bytes / 4 / size));
+        for (const address of allocMany(mine, count, size)) mine.free(address);
+      }
+      const hand = [...mine.blocks()].filter(({ state }) => state === 'hand');
+      const cached = hand.reduce((sum, { size }) => sum + size, 0);
+      expect(cached).toBeGreaterThan(0);
+      expect(cached).toBeLessThan(Math.min(bytes / 10, 1.5 * MiB));
+      mine.verify();
+    },
+  );
 
   test('classes that a small heap cannot afford to cache are not cached', () => {
     const scene = new CacheScene(256 * KiB);
@@ -224,18 +227,30 @@ describe('counters', () => {
     for (const thread of threads) thread.publish();
     const used = live.reduce((sum, address) => sum + scene.mine.sizeOf(address), 0);
     for (const thread of threads) {
-      expect(thread.stats()).toMatchObject({ allocations, frees, used, liveBlocks: live.length, failures: 0 });
+      expect(thread.stats()).toMatchObject({
+        allocations,
+        frees,
+        used,
+        liveBlocks: live.length,
+        failures: 0,
+      });
       const { capacity, free, overhead } = thread.stats();
       expect(used + free + overhead).toBe(capacity);
     }
     for (const address of live) threads[1]!.free(address);
     for (const thread of threads) thread.flush();
     for (const thread of threads) {
-      expect(thread.stats()).toMatchObject({ allocations, frees: allocations, used: 0, cached: 0, racedFrees: 0 });
+      expect(thread.stats()).toMatchObject({
+        allocations,
+        frees: allocations,
+        used: 0,
+        cached: 0,
+        racedFrees: 0,
+      });
     }
   });
 
-  test('cacheHits, refills and flushes are each thread\'s own', () => {
+  test("cacheHits, refills and flushes are each thread's own", () => {
     const scene = new CacheScene();
     const other = scene.attach();
     allocMany(scene.mine, 10, 64);
@@ -265,21 +280,38 @@ describe('verify()', () => {
     const live = blocks.pop()!;
     for (const address of blocks) made.mine.free(address);
     const [cached, listed] = [blocks.at(-1)!, blocks[3]!];
-    expect([cached, listed, live].map((address) => made.stateOf(address))).toEqual(['hand', 'transfer', 'live']);
+    expect([cached, listed, live].map((address) => made.stateOf(address))).toEqual([
+      'hand',
+      'transfer',
+      'live',
+    ]);
     made.mine.verify();
     return { scene: made, cached, listed, live };
   }
 
-  test.each<[string, (at: ReturnType<typeof scene>) => Address]>([
-    ['a cached block\'s owner', ({ scene, cached }) => (scene.word(cached, scene.word(cached) ^ (1 << 21)), cached)],
-    ['a cached block\'s class', ({ scene, cached }) => (scene.word(cached, scene.word(cached) ^ (1 << 8)), cached)],
-    ['a cached block\'s generation', ({ scene, cached }) => (scene.word(cached, scene.word(cached) ^ 1), cached)],
-    ['a cached block\'s state', ({ scene, cached }) => (scene.word(cached, 0), cached)],
-    ['a listed block\'s state', ({ scene, listed }) => (scene.word(listed, 0), listed)],
-    ['a listed block\'s class', ({ scene, listed }) => (scene.word(listed, scene.word(listed) ^ (1 << 8)), listed)],
-    ['a listed block\'s link, to a live block', ({ scene, listed, live }) => ((scene.memory.u32[listed / 4] = live / 8), live)],
-    ['a listed block\'s link, to itself', ({ scene, listed }) => ((scene.memory.u32[listed / 4] = listed / 8), listed)],
-    ['a listed block\'s link, out of the memory', ({ scene, listed }) => ((scene.memory.u32[listed / 4] = 0x7fffffff), (0x7fffffff * 8) as Address)],
+  type At = ReturnType<typeof scene>;
+  const flip = (address: (at: At) => Address, bits: number) => (at: At) => {
+    at.scene.word(address(at), at.scene.word(address(at)) ^ bits);
+    return address(at);
+  };
+  const cached = (at: At) => at.cached;
+  const listed = (at: At) => at.listed;
+  /** Has a listed block's link lead elsewhere: to a block whose address is found. */
+  const relink = (to: (at: At) => number) => (at: At) => {
+    at.scene.memory.u32[at.listed / 4] = to(at) / 8;
+    return to(at);
+  };
+
+  test.each<[string, (at: At) => number]>([
+    ["a cached block's owner", flip(cached, 1 << 21)],
+    ["a cached block's class", flip(cached, 1 << 8)],
+    ["a cached block's generation", flip(cached, 1)],
+    ["a cached block's state", flip(cached, 1 << 29)],
+    ["a listed block's state", flip(listed, 1 << 30)],
+    ["a listed block's class", flip(listed, 1 << 8)],
+    ["a listed block's link, to a live block", relink((at) => at.live)],
+    ["a listed block's link, to itself", relink((at) => at.listed)],
+    ["a listed block's link, out of the memory", relink(() => 0x7fffffff * 8)],
   ])('finds %s overwritten, and where', (_, damage) => {
     const at = scene();
     const address = damage(at);

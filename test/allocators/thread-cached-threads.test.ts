@@ -35,7 +35,13 @@ function recreate(byteLength: number, allocator: HeapAllocator = 'tlsf'): Return
 function expectAllBack(first: ReturnType<Heap['stats']>): void {
   heap.flush();
   heap.verify();
-  expect(heap.stats()).toMatchObject({ used: 0, cached: 0, liveBlocks: 0, largestFree: first.largestFree, racedFrees: 0 });
+  expect(heap.stats()).toMatchObject({
+    used: 0,
+    cached: 0,
+    liveBlocks: 0,
+    largestFree: first.largestFree,
+    racedFrees: 0,
+  });
   const all = heap.alloc(first.largestFree);
   expect(all).not.toBe(NULL);
   heap.free(all);
@@ -97,12 +103,18 @@ describe('threads that come and go', () => {
     const table = new Rendezvous(1, 200);
     const visits = 7;
     for (let crew = 0; crew < 4; crew++) {
-      const jobs = Array.from({ length: 8 }, (_, index): StressMemberJob => ({
-        ...{ heap: heap.handle, table: table.buffer, visits, largest: 100 },
-        ...{ seed: seed ^ Math.imul(crew * 8 + index + 1, 0x9e3779b1), blocks: 1000 },
-      }));
+      const jobs = Array.from(
+        { length: 8 },
+        (_, index): StressMemberJob => ({
+          ...{ heap: heap.handle, table: table.buffer, visits, largest: 100 },
+          ...{ seed: seed ^ Math.imul(crew * 8 + index + 1, 0x9e3779b1), blocks: 1000 },
+        }),
+      );
       const reports = await runCrew<StressMemberJob, StressMemberReport>('stress-member', jobs);
-      expect(reports.flatMap(({ faults }) => faults), `seed ${seed}`).toEqual([]);
+      expect(
+        reports.flatMap(({ faults }) => faults),
+        `seed ${seed}`,
+      ).toEqual([]);
       expect(reports.reduce((sum, { exhausted }) => sum + exhausted, 0)).toBe(0);
       const slots = reports.flatMap((report) => report.slots);
       expect(slots).toHaveLength(8 * visits);
@@ -122,24 +134,37 @@ describe('threads that come and go', () => {
 });
 
 describe('a mixed run with cookies', () => {
-  test('8 threads, new ones each round: every block holds what was written', async () => {
-    const first = recreate(512 * MiB);
-    const table = new Rendezvous(1, 1000);
-    const until = performance.now() + STRESS_SECONDS * 1000;
-    let allocations = 0;
-    for (let round = 0; round < 3 || performance.now() < until; round++) {
-      const jobs = Array.from({ length: 8 }, (_, index): StressMemberJob => ({
-        ...{ heap: heap.handle, table: table.buffer, visits: 1, largest: 10_000 },
-        ...{ seed: seed ^ Math.imul(round * 8 + index + 77, 0x9e3779b1), blocks: 2000 * ((index % 8) + 1) },
-      }));
-      const reports = await runCrew<StressMemberJob, StressMemberReport>('stress-member', jobs);
-      expect(reports.flatMap(({ faults }) => faults), `seed ${seed}`).toEqual([]);
-      expect(reports.reduce((sum, { exhausted }) => sum + exhausted, 0)).toBe(0);
-      allocations += reports.reduce((sum, report) => sum + report.allocations, 0);
-      heap.verify();
-      expect(heap.stats()).toMatchObject({ allocations, racedFrees: 0 });
-    }
-    emptyTable(table);
-    expectAllBack(first);
-  }, 120_000 + STRESS_SECONDS * 2000);
+  test(
+    '8 threads, new ones each round: every block holds what was written',
+    async () => {
+      const first = recreate(512 * MiB);
+      const table = new Rendezvous(1, 1000);
+      const until = performance.now() + STRESS_SECONDS * 1000;
+      let allocations = 0;
+      for (let round = 0; round < 3 || performance.now() < until; round++) {
+        const jobs = Array.from(
+          { length: 8 },
+          (_, index): StressMemberJob => ({
+            ...{ heap: heap.handle, table: table.buffer, visits: 1, largest: 10_000 },
+            ...{
+              seed: seed ^ Math.imul(round * 8 + index + 77, 0x9e3779b1),
+              blocks: 2000 * ((index % 8) + 1),
+            },
+          }),
+        );
+        const reports = await runCrew<StressMemberJob, StressMemberReport>('stress-member', jobs);
+        expect(
+          reports.flatMap(({ faults }) => faults),
+          `seed ${seed}`,
+        ).toEqual([]);
+        expect(reports.reduce((sum, { exhausted }) => sum + exhausted, 0)).toBe(0);
+        allocations += reports.reduce((sum, report) => sum + report.allocations, 0);
+        heap.verify();
+        expect(heap.stats()).toMatchObject({ allocations, racedFrees: 0 });
+      }
+      emptyTable(table);
+      expectAllBack(first);
+    },
+    120_000 + STRESS_SECONDS * 2000,
+  );
 });

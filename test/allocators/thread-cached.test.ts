@@ -28,7 +28,19 @@ afterEach(() => {
 
 /** Counts all calls of `Atomics` from now on. */
 function countAtomics(): () => number {
-  const names = ['load', 'store', 'add', 'sub', 'and', 'or', 'xor', 'exchange', 'compareExchange', 'wait', 'notify'] as const;
+  const names = [
+    'load',
+    'store',
+    'add',
+    'sub',
+    'and',
+    'or',
+    'xor',
+    'exchange',
+    'compareExchange',
+    'wait',
+    'notify',
+  ] as const;
   const spies = names.map((name) => vi.spyOn(Atomics, name));
   return () => spies.reduce((sum, spy) => sum + spy.mock.calls.length, 0);
 }
@@ -82,9 +94,21 @@ describe.each(algorithms)('a warm cache over %s', (_, Algorithm) => {
       memory.u8.fill(0, live, live + size);
       mine.free(freed);
       const before = Buffer.from(memory.u8.subarray(0, MiB));
-      const bad = [freed, live + 1, live + 4, live + 8, live + 16, live - 8, live + 0.5, -live, live + 2 ** 32];
+      const bad = [
+        freed,
+        live + 1,
+        live + 4,
+        live + 8,
+        live + 16,
+        live - 8,
+        live + 0.5,
+        -live,
+        live + 2 ** 32,
+      ];
       for (const address of bad) {
-        expect(() => mine.free(address as Address), `${address - live} from a block of ${size}`).toThrow(InvalidFreeError);
+        expect(() => mine.free(address as Address), `${address - live} from a block of ${size}`).toThrow(
+          InvalidFreeError,
+        );
         expect(() => mine.realloc(address as Address, 8)).toThrow(InvalidFreeError);
         expect(() => mine.sizeOf(address as Address)).toThrow(InvalidFreeError);
       }
@@ -138,7 +162,7 @@ describe('a block in hands', () => {
     heap.detach();
   });
 
-  test('of another allocator above the region is not this one\'s', () => {
+  test("of another allocator above the region is not this one's", () => {
     const scene = new CacheScene(16 * MiB);
     const below = new CacheScene(MiB);
     const address = below.mine.alloc(100);

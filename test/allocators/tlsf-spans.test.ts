@@ -27,7 +27,10 @@ function create(): TlsfAllocator {
 /** The bytes of [from, to) are as nobody has touched them. */
 function expectUntouched(allocator: TlsfAllocator, from: number, to: number): void {
   const bytes = allocator.memory.u8.subarray(from, to);
-  expect(bytes.every((byte) => byte === GUARD), `${from} to ${to} was written`).toBe(true);
+  expect(
+    bytes.every((byte) => byte === GUARD),
+    `${from} to ${to} was written`,
+  ).toBe(true);
 }
 
 /** The free blocks, as [first byte of the block, one past its last byte]. */
@@ -172,7 +175,7 @@ describe('claim', () => {
     allocator.verify();
   });
 
-  test('of a second span\'s bytes, or bytes that reach into it, is refused', () => {
+  test("of a second span's bytes, or bytes that reach into it, is refused", () => {
     const allocator = create();
     expect(allocator.claim(END + 4096, 4096)).toBe(true);
     const before = Buffer.from(allocator.memory.u8);
@@ -347,8 +350,10 @@ describe('random claims, truncations, allocations and frees agree with a plain m
     }
 
     take(step: Step): void {
-      if (step.do === 'claim') this.#claim(step.page, step.pages, this.allocator.claim(step.page * PAGE, step.pages * PAGE));
-      else if (step.do === 'extend') this.#claim(this.#end(), step.pages, this.allocator.extend(step.pages * PAGE));
+      if (step.do === 'claim')
+        this.#claim(step.page, step.pages, this.allocator.claim(step.page * PAGE, step.pages * PAGE));
+      else if (step.do === 'extend')
+        this.#claim(this.#end(), step.pages, this.allocator.extend(step.pages * PAGE));
       else if (step.do === 'truncate') this.#truncate(step.pages);
       else if (step.do === 'alloc') this.#alloc(step.size, step.align);
       else if (step.do === 'free') this.#free(step.pick);
@@ -415,9 +420,7 @@ describe('random claims, truncations, allocations and frees agree with a plain m
       // One free block for each run of pages; the run with the control block in it starts behind it.
       const runs = [...this.owned].filter((page) => !this.owned.has(page - 1)).length;
       expect(freeSpans(this.allocator).length).toBeLessThanOrEqual(runs + 1);
-      expect(this.allocator.stats().capacity).toBe(
-        this.owned.size * PAGE - (this.owned.has(0) ? 8 : 0),
-      );
+      expect(this.allocator.stats().capacity).toBe(this.owned.size * PAGE - (this.owned.has(0) ? 8 : 0));
     }
   }
 

@@ -87,7 +87,10 @@ describe('good fit', () => {
     for (const shorter of [1, 8, 9, 30]) {
       const allocator = create(MiB);
       const base = 16 * KiB;
-      const [longest] = withHoles(allocator, [base + 480, ...Array.from({ length: shorter }, () => base + 8)]);
+      const [longest] = withHoles(allocator, [
+        base + 480,
+        ...Array.from({ length: shorter }, () => base + 8),
+      ]);
       expect(allocator.stats().largestFree).toBe(base + 480);
       expect(allocator.alloc(base + 480), `behind ${shorter}`).toBe(longest);
       allocator.verify();
@@ -144,7 +147,8 @@ describe('alignment', () => {
       expect(address).not.toBe(NULL);
       allocator.verify();
       const rest: Address[] = [];
-      for (let next = allocator.alloc(150, align); next !== NULL; next = allocator.alloc(150, align)) rest.push(next);
+      for (let next = allocator.alloc(150, align); next !== NULL; next = allocator.alloc(150, align))
+        rest.push(next);
       for (const found of rest) expect(found % align).toBe(0);
       allocator.verify();
     }

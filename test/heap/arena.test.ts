@@ -19,6 +19,11 @@ beforeEach(() => {
 
 afterEach(() => heap.detach());
 
+/** An object with a `then`, function or not. */
+function thenable(then: unknown): object {
+  return Object.fromEntries([['then', then]]);
+}
+
 function expectEmpty(): void {
   heap.flush();
   heap.verify();
@@ -51,7 +56,9 @@ describe('an arena', () => {
     expect(arena.sizeOf(moved)).toBeGreaterThanOrEqual(100);
     expect(arena.resize(moved, 50)).toBe(true);
     arena.verify();
-    expect([...arena.blocks()].filter(({ state }) => state === 'live').map(({ address }) => address)).toEqual([aligned, moved]);
+    expect([...arena.blocks()].filter(({ state }) => state === 'live').map(({ address }) => address)).toEqual(
+      [aligned, moved],
+    );
     arena.free(moved);
     expect(() => arena.free(moved)).toThrow(InvalidFreeError);
     arena.free(aligned);
@@ -169,12 +176,13 @@ describe('a scope', () => {
   });
 
   test('refuses a promise, or anything with a then, and releases the arena', () => {
-    const results: (() => unknown)[] = [async () => 1, () => Promise.resolve(), () => ({ then: () => {} })];
+    const results: (() => unknown)[] = [async () => 1, () => Promise.resolve(), () => thenable(() => {})];
     for (const run of results) {
       expect(() => heap.scope(run)).toThrow(TypeError);
       expect(() => heap.scope(run)).toThrow('using arena = heap.arena(bytes)');
     }
-    for (const value of [undefined, null, 0, '', false, { then: 1 }]) expect(heap.scope(() => value)).toBe(value);
+    for (const value of [undefined, null, 0, '', false, thenable(1)])
+      expect(heap.scope(() => value)).toBe(value);
     expectEmpty();
   });
 

@@ -102,7 +102,9 @@ describe('a byte for byte copy', () => {
     const heap = create();
     const copy = copyOf(heap);
     expect(() => Heap.attach(copy)).toThrow(AttachError);
-    expect(() => Heap.attach(copy)).toThrow(`another heap with the id ${heap.id}: one is a copy of the other`);
+    expect(() => Heap.attach(copy)).toThrow(
+      `another heap with the id ${heap.id}: one is a copy of the other`,
+    );
     expect(() => Heap.attach({ ...heap.handle, buffer: copy })).toThrow(AttachError);
   });
 

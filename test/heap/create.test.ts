@@ -123,14 +123,39 @@ describe('options', () => {
 describe('bad options', () => {
   const least = leastBytes(128);
   test.each<[string, unknown, new (message: string) => Error, string | RegExp]>([
-    ['byteLength NaN', { byteLength: Number.NaN }, RangeError, 'byteLength must be an integer from 8 to 4294967296, got NaN'],
+    [
+      'byteLength NaN',
+      { byteLength: Number.NaN },
+      RangeError,
+      'byteLength must be an integer from 8 to 4294967296, got NaN',
+    ],
     ['byteLength 0', { byteLength: 0 }, RangeError, 'byteLength must be'],
     ['byteLength above 4 GiB', { byteLength: 4 * GiB + 8 }, RangeError, 'byteLength must be'],
     ['byteLength a string', { byteLength: '65536' }, RangeError, 'got string 65536'],
-    ['byteLength too small', { byteLength: least - 8 }, RangeError, `a heap of ${least - 8} bytes is too small: with these options it needs at least ${least}`],
-    ['another length than the buffer', { byteLength: MiB, buffer: new SharedArrayBuffer(2 * MiB) }, RangeError, `byteLength is ${MiB}, but the buffer has ${2 * MiB} bytes`],
-    ['a buffer that is not shared', { buffer: new ArrayBuffer(MiB) }, TypeError, 'buffer must be a SharedArrayBuffer'],
-    ['allocator unknown', { allocator: 'slab' }, RangeError, 'allocator must be one of tlsf, bump, linked-list, buddy, got slab'],
+    [
+      'byteLength too small',
+      { byteLength: least - 8 },
+      RangeError,
+      `a heap of ${least - 8} bytes is too small: with these options it needs at least ${least}`,
+    ],
+    [
+      'another length than the buffer',
+      { byteLength: MiB, buffer: new SharedArrayBuffer(2 * MiB) },
+      RangeError,
+      `byteLength is ${MiB}, but the buffer has ${2 * MiB} bytes`,
+    ],
+    [
+      'a buffer that is not shared',
+      { buffer: new ArrayBuffer(MiB) },
+      TypeError,
+      'buffer must be a SharedArrayBuffer',
+    ],
+    [
+      'allocator unknown',
+      { allocator: 'slab' },
+      RangeError,
+      'allocator must be one of tlsf, bump, linked-list, buddy, got slab',
+    ],
     ['allocator of every object', { allocator: 'toString' }, RangeError, 'allocator must be one of'],
     ['lock unknown', { lock: 'ticket' }, RangeError, "lock must be 'spin' or 'park', got ticket"],
     ['maxThreads 0', { maxThreads: 0 }, RangeError, 'maxThreads must be an integer from 1 to 255, got 0'],
@@ -138,16 +163,46 @@ describe('bad options', () => {
     ['maxThreads 1.5', { maxThreads: 1.5 }, RangeError, 'got 1.5'],
     ['lockTimeout 0', { lockTimeout: 0 }, RangeError, 'lockTimeout must be above 0 ms, got 0'],
     ['lockTimeout NaN', { lockTimeout: Number.NaN }, RangeError, 'lockTimeout must be above 0 ms, got NaN'],
-    ['initialBytes too few', { initialBytes: least - 1 }, RangeError, `initialBytes must be an integer from ${least}`],
+    [
+      'initialBytes too few',
+      { initialBytes: least - 1 },
+      RangeError,
+      `initialBytes must be an integer from ${least}`,
+    ],
     ['initialBytes too many', { initialBytes: 64 * MiB + 8 }, RangeError, 'initialBytes must be an integer'],
     ['initialBytes 2^53', { initialBytes: 2 ** 53 }, RangeError, 'initialBytes must be an integer'],
-    ['minBlock without buddy', { minBlock: 32 }, TypeError, 'minBlock and freeLists are options of the buddy allocator'],
-    ['freeLists without buddy', { allocator: 'bump', freeLists: 8 }, TypeError, 'options of the buddy allocator'],
-    ['minBlock 24', { allocator: 'buddy', minBlock: 24 }, RangeError, 'minBlock must be a power of two, got 24'],
+    [
+      'minBlock without buddy',
+      { minBlock: 32 },
+      TypeError,
+      'minBlock and freeLists are options of the buddy allocator',
+    ],
+    [
+      'freeLists without buddy',
+      { allocator: 'bump', freeLists: 8 },
+      TypeError,
+      'options of the buddy allocator',
+    ],
+    [
+      'minBlock 24',
+      { allocator: 'buddy', minBlock: 24 },
+      RangeError,
+      'minBlock must be a power of two, got 24',
+    ],
     ['minBlock 8', { allocator: 'buddy', minBlock: 8 }, RangeError, 'minBlock must be an integer from 16'],
-    ['freeLists 0', { allocator: 'buddy', freeLists: 0 }, RangeError, 'freeLists must be an integer from 1 to 32'],
+    [
+      'freeLists 0',
+      { allocator: 'buddy', freeLists: 0 },
+      RangeError,
+      'freeLists must be an integer from 1 to 32',
+    ],
     ['a name that no option has', { alocator: 'tlsf' }, TypeError, 'a heap has no option "alocator"'],
-    ['both of them', { allocator: 'buddy', minBlock: 32, freeLists: 8 }, RangeError, 'give minBlock or freeLists, not both'],
+    [
+      'both of them',
+      { allocator: 'buddy', minBlock: 32, freeLists: 8 },
+      RangeError,
+      'give minBlock or freeLists, not both',
+    ],
   ])('%s', (_, options, Class, message) => {
     let thrown: unknown;
     try {

@@ -8,8 +8,8 @@ import { DetachedError, LockTimeoutError } from '../../src/errors.ts';
 import { Heap } from '../../src/heap/heap.ts';
 import type { HeapOptions } from '../../src/heap/options.ts';
 import { type Address, MiB, NULL } from '../../src/memory/address.ts';
-import { struct } from '../../src/structs/struct.ts';
 import { u32 } from '../../src/structs/scalars.ts';
+import { struct } from '../../src/structs/struct.ts';
 import { STEP, WORD } from '../stress/steps.ts';
 import { told, type Visit, visit } from './visitor.ts';
 

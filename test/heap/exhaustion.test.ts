@@ -9,7 +9,7 @@ import { Heap, type Layout } from '../../src/heap/heap.ts';
 import type { HeapAllocator } from '../../src/heap/options.ts';
 import { type Address, KiB, MiB, NULL } from '../../src/memory/address.ts';
 import { array, bytes } from '../../src/structs/array-field.ts';
-import { u32, u8 } from '../../src/structs/scalars.ts';
+import { u8, u32 } from '../../src/structs/scalars.ts';
 import { struct } from '../../src/structs/struct.ts';
 
 const Page = struct('Page', { bytes: array(u8, 4000) });
@@ -248,53 +248,73 @@ describe('claim', () => {
     [true, false].map((cache) => ({ allocator, cache })),
   );
 
-  test.each(cases)('$allocator, cache $cache: takes the reserve bit by bit, then says no', ({ allocator, cache }) => {
-    heap.detach();
-    const options = allocator === 'buddy' ? { minBlock: 64 } : {};
-    heap = Heap.create({ byteLength: MiB, maxThreads: 2, initialBytes: 256 * KiB, allocator, cache, ...options });
-    const before = heap.stats();
-    const at = [heap.alloc(100), heap.alloc(5000)];
-    expect(heap.claim(0)).toBe(false);
-    expect(heap.claim(MiB)).toBe(false);
-    expect(heap.claim(2 ** 40)).toBe(false);
-    expect(heap.stats()).toMatchObject({ capacity: before.capacity });
-    expect(heap.claim(64 * KiB + 3)).toBe(true);
-    expect(heap.claim(128 * KiB)).toBe(true);
-    heap.verify();
-    const grown = heap.stats().capacity - before.capacity;
-    expect(grown).toBeGreaterThan(191 * KiB);
-    expect(grown).toBeLessThanOrEqual(192 * KiB);
-    let claimed = 0;
-    while (heap.claim(64 * KiB)) claimed++;
-    expect(claimed).toBeGreaterThanOrEqual(8);
-    const { largestFree } = heap.stats();
-    if (allocator !== 'bump') expect(largestFree).toBeGreaterThan(before.largestFree);
-    const large = heap.alloc(largestFree);
-    expect(large).not.toBe(NULL);
-    heap.memory.u8.fill(0xee, large, large + largestFree);
-    heap.verify();
-    for (const address of [...at, large]) heap.free(address);
-    expectEmpty();
-  });
+  test.each(cases)(
+    '$allocator, cache $cache: takes the reserve bit by bit, then says no',
+    ({ allocator, cache }) => {
+      heap.detach();
+      const options = allocator === 'buddy' ? { minBlock: 64 } : {};
+      heap = Heap.create({
+        byteLength: MiB,
+        maxThreads: 2,
+        initialBytes: 256 * KiB,
+        allocator,
+        cache,
+        ...options,
+      });
+      const before = heap.stats();
+      const at = [heap.alloc(100), heap.alloc(5000)];
+      expect(heap.claim(0)).toBe(false);
+      expect(heap.claim(MiB)).toBe(false);
+      expect(heap.claim(2 ** 40)).toBe(false);
+      expect(heap.stats()).toMatchObject({ capacity: before.capacity });
+      expect(heap.claim(64 * KiB + 3)).toBe(true);
+      expect(heap.claim(128 * KiB)).toBe(true);
+      heap.verify();
+      const grown = heap.stats().capacity - before.capacity;
+      expect(grown).toBeGreaterThan(191 * KiB);
+      expect(grown).toBeLessThanOrEqual(192 * KiB);
+      let claimed = 0;
+      while (heap.claim(64 * KiB)) claimed++;
+      expect(claimed).toBeGreaterThanOrEqual(8);
+      const { largestFree } = heap.stats();
+      if (allocator !== 'bump') expect(largestFree).toBeGreaterThan(before.largestFree);
+      const large = heap.alloc(largestFree);
+      expect(large).not.toBe(NULL);
+      heap.memory.u8.fill(0xee, large, large + largestFree);
+      heap.verify();
+      for (const address of [...at, large]) heap.free(address);
+      expectEmpty();
+    },
+  );
 
-  test.each(cases)('$allocator, cache $cache: what was claimed is allocated, freed and cached as the rest', ({ allocator, cache }) => {
-    heap.detach();
-    const options = allocator === 'buddy' ? { minBlock: 64 } : {};
-    heap = Heap.create({ byteLength: 512 * KiB, maxThreads: 2, initialBytes: 64 * KiB, allocator, cache, ...options });
-    const below = heap.memory.byteLength;
-    while (heap.claim(4096));
-    const blocks: Address[] = [];
-    for (let next = heap.alloc(100); next !== NULL; next = heap.alloc(100)) blocks.push(next);
-    expect(blocks.some((address) => address > below - 8 * KiB)).toBe(true);
-    for (const block of blocks) heap.free(block);
-    // Blocks above the first end come from the cache again.
-    if (cache && allocator !== 'bump') {
-      const hits = heap.stats().cacheHits!;
-      for (let i = 0; i < 100; i++) heap.free(heap.alloc(100));
-      expect(heap.stats().cacheHits! - hits).toBeGreaterThanOrEqual(99);
-    }
-    expectEmpty();
-  });
+  test.each(cases)(
+    '$allocator, cache $cache: what was claimed is allocated, freed and cached as the rest',
+    ({ allocator, cache }) => {
+      heap.detach();
+      const options = allocator === 'buddy' ? { minBlock: 64 } : {};
+      heap = Heap.create({
+        byteLength: 512 * KiB,
+        maxThreads: 2,
+        initialBytes: 64 * KiB,
+        allocator,
+        cache,
+        ...options,
+      });
+      const below = heap.memory.byteLength;
+      while (heap.claim(4096));
+      const blocks: Address[] = [];
+      for (let next = heap.alloc(100); next !== NULL; next = heap.alloc(100)) blocks.push(next);
+      expect(blocks.some((address) => address > below - 8 * KiB)).toBe(true);
+      for (const block of blocks) heap.free(block);
+      // Blocks above the first end come from the cache again.
+      if (cache && allocator !== 'bump') {
+        const hits = heap.stats().cacheHits!;
+        for (let i = 0; i < 100; i++) heap.free(heap.alloc(100));
+        expect(heap.stats().cacheHits! - hits).toBeGreaterThanOrEqual(99);
+      }
+      expectEmpty();
+    },
+  );
 
   test('bytes must be an integer from 0 up', () => {
     for (const value of [-8, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '8', undefined, null]) {

@@ -24,7 +24,11 @@ describe('describe()', () => {
   });
 
   test('shows each state where it takes up most of the bytes', () => {
-    const [live, shared, freed] = [heap.alloc(60_000), heap.alloc(60_000), heap.alloc(60_000)] as [Address, Address, Address];
+    const [live, shared, freed] = [heap.alloc(60_000), heap.alloc(60_000), heap.alloc(60_000)] as [
+      Address,
+      Address,
+      Address,
+    ];
     heap.share(shared);
     heap.roots.set('one', live);
     heap.roots.set('two', shared);
@@ -53,7 +57,13 @@ describe('toJSON()', () => {
   test('shows id, size, threads and the counters', () => {
     heap.alloc(100);
     const json = JSON.parse(JSON.stringify(heap));
-    expect(json).toMatchObject({ id: heap.id, byteLength: 256 * KiB, threads: 1, liveBlocks: 1, allocations: 1 });
+    expect(json).toMatchObject({
+      id: heap.id,
+      byteLength: 256 * KiB,
+      threads: 1,
+      liveBlocks: 1,
+      allocations: 1,
+    });
     const { capacity, used, free, overhead } = json;
     expect(used + free + overhead).toBe(capacity);
     expect(json.buffer).toBeUndefined();

@@ -98,7 +98,9 @@ describe('in one thread', () => {
 
   test('the async form does the same', async () => {
     const cell = await heap.roots.openOrCreateAsync('cell', Cell, () => heap.new(Cell, { value: 3 }));
-    expect((await heap.roots.openOrCreateAsync('cell', Cell, () => expect.fail('made'))).address).toBe(cell.address);
+    expect((await heap.roots.openOrCreateAsync('cell', Cell, () => expect.fail('made'))).address).toBe(
+      cell.address,
+    );
     const nested = () => {
       const inner = heap.roots.openOrCreateAsync('own', Cell, () => heap.new(Cell));
       inner.catch(() => {});
@@ -180,7 +182,9 @@ describe('among threads', () => {
       if (++turns === 5) maker.meeting.announce(STEP, 2);
     }, 1);
     const cells = await Promise.all(
-      Array.from({ length: 4 }, () => heap.roots.openOrCreateAsync('cell', Cell, () => expect.fail('made twice'))),
+      Array.from({ length: 4 }, () =>
+        heap.roots.openOrCreateAsync('cell', Cell, () => expect.fail('made twice')),
+      ),
     );
     clearInterval(turning);
     expect(turns).toBeGreaterThanOrEqual(5);

@@ -7,8 +7,8 @@ import { type Address, KiB, NULL, toAddress } from '../../src/memory/address.ts'
 import { ref } from '../../src/structs/reference.ts';
 import { u32 } from '../../src/structs/scalars.ts';
 import { struct } from '../../src/structs/struct.ts';
-import { Thread } from '../../src/sync/thread.ts';
 import { ParkLock } from '../../src/sync/park-lock.ts';
+import { Thread } from '../../src/sync/thread.ts';
 
 const Node = struct('Node', {
   value: u32,
@@ -27,7 +27,7 @@ afterEach(() => heap.detach());
 const blockAt = (address: Address) => [...heap.blocks()].find((block) => block.address === address);
 
 describe('share', () => {
-  test.each([true, false])('marks a block as nobody\'s, with caches: %s; again does no harm', (cache) => {
+  test.each([true, false])("marks a block as nobody's, with caches: %s; again does no harm", (cache) => {
     const own = Heap.create({ byteLength: 256 * KiB, maxThreads: 2, cache });
     for (const size of [8, 100, 5000, 100_000]) {
       const address = own.alloc(size);
@@ -53,7 +53,19 @@ describe('share', () => {
     heap.free(freed);
     heap.free(gone);
     const before = Buffer.from(heap.memory.u8);
-    for (const address of [NULL, freed, gone, live + 8, live + 1, live - 8, 8, -8, 2 ** 32, 1.5, Number.NaN]) {
+    for (const address of [
+      NULL,
+      freed,
+      gone,
+      live + 8,
+      live + 1,
+      live - 8,
+      8,
+      -8,
+      2 ** 32,
+      1.5,
+      Number.NaN,
+    ]) {
       expect(() => heap.share(address as Address), String(address)).toThrow(InvalidFreeError);
       expect(heap.tryShare(address as Address), String(address)).toBe(false);
     }
@@ -61,7 +73,7 @@ describe('share', () => {
     expect(blockAt(live)).toMatchObject({ state: 'live' });
   });
 
-  test('a resized or moved block stays shared or becomes this thread\'s, and is freed once', () => {
+  test("a resized or moved block stays shared or becomes this thread's, and is freed once", () => {
     const [address, wall] = [heap.alloc(100), heap.alloc(100)].sort((a, b) => a - b) as [Address, Address];
     heap.share(address);
     expect(heap.resize(address, 104)).toBe(true);
@@ -84,7 +96,7 @@ describe('share', () => {
 });
 
 describe('lock(address)', () => {
-  test('is a lock of this thread\'s slot, anywhere in the heap', () => {
+  test("is a lock of this thread's slot, anywhere in the heap", () => {
     const address = heap.allocZeroed(32);
     const lock = heap.lock(toAddress(address + 8));
     expect(lock.address).toBe(address + 8);
@@ -107,7 +119,9 @@ describe('lock(address)', () => {
     const began = performance.now();
     expect(() => heap.lock(address).acquire()).toThrow(LockTimeoutError);
     expect(performance.now() - began).toBeGreaterThanOrEqual(60);
-    expect(() => heap.lock(address).acquire()).toThrow('held by a thread that is gone (slot 2, generation 1)');
+    expect(() => heap.lock(address).acquire()).toThrow(
+      'held by a thread that is gone (slot 2, generation 1)',
+    );
   });
 
   test('wants a multiple of 8 in the memory', () => {

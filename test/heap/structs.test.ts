@@ -28,7 +28,10 @@ describe('new', () => {
     expect(point).toMatchObject({ x: 0, y: 2.5, id: 0 });
     expect(heap.stats()).toMatchObject({ liveBlocks: 1 });
     expect(heap.sizeOf(point.address)).toBeGreaterThanOrEqual(Point.size);
-    expect([...heap.blocks()].find(({ address }) => address === dirty)).toMatchObject({ state: 'live', owner: 1 });
+    expect([...heap.blocks()].find(({ address }) => address === dirty)).toMatchObject({
+      state: 'live',
+      owner: 1,
+    });
   });
 
   test('leaves nothing allocated when init is wrong', () => {

@@ -71,7 +71,10 @@ describe('what is no heap', () => {
     for (const value of [{}, [], new ArrayBuffer(64), { buffer: new ArrayBuffer(64) }, { buffer: null }]) {
       expect(() => attach(value as never), JSON.stringify(value)).toThrow(TypeError);
     }
-    const Growable = SharedArrayBuffer as unknown as new (bytes: number, options: object) => SharedArrayBuffer;
+    const Growable = SharedArrayBuffer as unknown as new (
+      bytes: number,
+      options: object,
+    ) => SharedArrayBuffer;
     expect(() => attach(new Growable(64 * KiB, { maxByteLength: 128 * KiB }))).toThrow('growable');
   });
 });
@@ -96,12 +99,15 @@ describe('a heap that is', () => {
     expect(() => attach(buffer)).toThrow(new AttachError(message));
   });
 
-  test.each([1 * KiB, 32 * KiB, 64 * KiB - 8, 64 * KiB + 8, 128 * KiB])('cut or grown to %i bytes is refused by both lengths', (bytes) => {
-    const buffer = new SharedArrayBuffer(bytes);
-    new Uint8Array(buffer).set(new Uint8Array(pristine()).subarray(0, bytes));
-    const message = `the heap was made with ${64 * KiB} bytes, the buffer has ${bytes}`;
-    expect(() => attach(buffer)).toThrow(new AttachError(message));
-  });
+  test.each([1 * KiB, 32 * KiB, 64 * KiB - 8, 64 * KiB + 8, 128 * KiB])(
+    'cut or grown to %i bytes is refused by both lengths',
+    (bytes) => {
+      const buffer = new SharedArrayBuffer(bytes);
+      new Uint8Array(buffer).set(new Uint8Array(pristine()).subarray(0, bytes));
+      const message = `the heap was made with ${64 * KiB} bytes, the buffer has ${bytes}`;
+      expect(() => attach(buffer)).toThrow(new AttachError(message));
+    },
+  );
 
   test('not laid out yet is refused', () => {
     const buffer = changed(({ u32 }) => (u32[STATE] = 0));
@@ -110,7 +116,10 @@ describe('a heap that is', () => {
 
   test('whose creation failed half-way is refused', () => {
     const buffer = new SharedArrayBuffer(64 * KiB);
-    for (const options of [{ allocator: 'buddy', minBlock: 2 ** 20 }, { lock: 'none' }] as unknown as HeapOptions[]) {
+    for (const options of [
+      { allocator: 'buddy', minBlock: 2 ** 20 },
+      { lock: 'none' },
+    ] as unknown as HeapOptions[]) {
       expect(() => Heap.create({ buffer, ...options })).toThrow(RangeError);
       expect(() => attach(buffer)).toThrow('not laid out yet');
     }
@@ -168,10 +177,10 @@ describe('overwritten at random', () => {
     fc.integer({ min: 0, max: 8 * KiB }),
   );
   const damage = (bytes: number) =>
-    fc.array(
-      fc.record({ index: fc.nat(bytes / 4 - 1), word, flip: fc.boolean() }),
-      { minLength: 1, maxLength: 3 },
-    );
+    fc.array(fc.record({ index: fc.nat(bytes / 4 - 1), word, flip: fc.boolean() }), {
+      minLength: 1,
+      maxLength: 3,
+    });
 
   /** Runs what may be refused; anything but the library's own errors, or RangeError, fails the test. */
   function attempt(run: () => unknown): boolean {

@@ -19,7 +19,12 @@ export interface Visit<Report> {
 
 export function visit<Report>(heap: Heap, act: HeapVisitorJob['act'], address?: number): Visit<Report> {
   const meeting = new Rendezvous(2, 2);
-  const job = { heap: heap.handle, act, meeting: meeting.buffer, ...(address === undefined ? {} : { address }) };
+  const job = {
+    heap: heap.handle,
+    act,
+    meeting: meeting.buffer,
+    ...(address === undefined ? {} : { address }),
+  };
   const { worker, report } = startMember<HeapVisitorJob, Report>('heap-visitor', job);
   // Many acts end without a report.
   report.catch(() => {});

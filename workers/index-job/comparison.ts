@@ -39,7 +39,10 @@ export function isSame(a: PlainIndex, b: PlainIndex): boolean {
 
 /** file, count, file, count, … in the order of the files: threads add them in any order. */
 function sorted(postings: readonly number[]): number[] {
-  const pairs = Array.from({ length: postings.length / 2 }, (_, i) => [postings[i * 2]!, postings[i * 2 + 1]!]);
+  const pairs = Array.from({ length: postings.length / 2 }, (_, i) => [
+    postings[i * 2]!,
+    postings[i * 2 + 1]!,
+  ]);
   return pairs.sort(([a], [b]) => a! - b!).flat();
 }
 

@@ -1,7 +1,6 @@
 /** What the workers of the run by messages do: index their files, and send that as a structured clone. */
 
-export { indexFiles as default } from './plain-index.ts';
-export { countUses } from './plain-index.ts';
+export { countUses, indexFiles as default } from './plain-index.ts';
 
 /** Makes sure that this module is loaded. */
 export function ready(): void {}

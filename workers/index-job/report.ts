@@ -41,23 +41,27 @@ function input({ files, bytes, skipped, words, node }: Report): string {
   return [`${count(files)} files, ${size}, ${count(words)} words, on Node ${node}`, ...left].join('; ');
 }
 
-/** Start: until every thread is ready. Make: until the main thread has the index. Read: until every thread has read all of it. */
 function speeds({ options, runs }: Report): string[] {
   const threads = `${options.threads} ${options.threads === 1 ? 'thread' : 'threads'}`;
   const row = (name: string, { start, make, read, wordsPerSecond }: Speed): string =>
-    [
-      name.padEnd(28),
-      ...[start, make, read, make + read].map((time) => `${time.toFixed(0)} ms`.padStart(9)),
-      count(wordsPerSecond).padStart(14),
-    ].join('');
+    columns(name, [start, make, read, make + read].map(milliseconds), count(wordsPerSecond));
   return [
-    `${' '.repeat(28)}${['start', 'make', 'read', 'make+read'].map((title) => title.padStart(9)).join('')}       words/s`,
+    columns('', ['start', 'make', 'read', 'make + read'], 'words/s'),
     row(`one shared heap, ${threads}`, runs.shared),
     row(`cloned messages, ${threads}`, runs.messages),
     row('a plain Map, 1 thread', runs.plain),
-    'start: until every thread is ready; make: until the main thread has the index; read: until every',
-    'thread has read all of it, for which it has to be sent a clone of the index that messages made',
+    '',
+    'start: until every thread is ready. make: until the main thread has the index. read: until every',
+    'thread has read the whole index, for which the one made of messages has to be cloned once more.',
   ];
+}
+
+function columns(name: string, times: string[], rate: string): string {
+  return name.padEnd(28) + times.map((time) => time.padStart(12)).join('') + rate.padStart(14);
+}
+
+function milliseconds(time: number): string {
+  return `${time.toFixed(0)} ms`;
 }
 
 function topWords({ top }: Report): string[] {
@@ -68,11 +72,14 @@ function topWords({ top }: Report): string[] {
   );
 }
 
+/** These tell of the main thread's cache alone, which has little to do here. */
+const OF_ONE_THREAD = ['refills', 'flushes', 'cacheHits'];
+
 /** Two columns. */
 function stats({ stats, options }: Report): string[] {
-  const cells = Object.entries(stats).map(
-    ([name, value]) => `${name.padEnd(17)}${count(value as number).padStart(13)}`,
-  );
+  const cells = Object.entries(stats)
+    .filter(([name]) => !OF_ONE_THREAD.includes(name))
+    .map(([name, value]) => `${name.padEnd(17)}${count(value as number).padStart(13)}`);
   const rows = Array.from({ length: Math.ceil(cells.length / 2) }, (_, i) => cells.slice(i * 2, i * 2 + 2));
   return [`heap.stats() of the ${options.allocator} heap:`, ...rows.map((row) => `  ${row.join('    ')}`)];
 }

@@ -10,6 +10,7 @@ import { JobError } from './job-error.ts';
 import type { JobOptions } from './options.ts';
 import type { Progress } from './progress.ts';
 import { onEveryThread, type Run } from './run.ts';
+import type { Added } from './shared-task.ts';
 import { WordIndex } from './word-index.ts';
 
 /** How many blocks were freed, and by whom. */
@@ -47,7 +48,8 @@ export class SharedRun implements Run {
       this.largestFree = this.heap.stats().largestFree;
       this.index = WordIndex.create(this.heap);
     } catch (error) {
-      if (error instanceof RangeError || error instanceof OutOfMemoryError) throw tooSmall(bytes, error.message);
+      if (error instanceof RangeError) throw new JobError(error.message);
+      if (error instanceof OutOfMemoryError) throw tooSmall(bytes, error.message);
       throw error;
     }
     const filename = new URL('shared-task.js', import.meta.url).href;
@@ -57,7 +59,7 @@ export class SharedRun implements Run {
   /** @throws JobError when the heap is too small */
   async make(corpus: Corpus, progress: Progress): Promise<void> {
     const addShare = async (share: readonly TextFile[]): Promise<void> => {
-      const { full }: { full?: string } = await this.#pool.run(share);
+      const { full }: Added = await this.#pool.run(share);
       if (full !== undefined) throw tooSmall(this.#bytes, full);
       progress.add(bytesOf(share));
     };
@@ -76,13 +78,14 @@ export class SharedRun implements Run {
   /** Frees every block from another thread than allocated it. */
   async free(): Promise<Freed> {
     const byMain = this.index.freeWords();
-    const byWorker: number = await this.#pool.run(null, { name: 'freeTable' });
     this.heap.flush();
-    await onEveryThread(this.#pool, 'flush');
-    return { byMain, byWorker };
+    return { byMain, byWorker: await this.#pool.run(null, { name: 'freeTable' }) };
   }
 
-  /** Whether the heap has one block of all that was free at the start. */
+  /**
+   * Whether the heap has one block of all that was free at the start. For so much room it takes back what
+   * the resting workers keep for their next allocations.
+   */
   canAllocateAll(): boolean {
     const block = this.heap.alloc(this.largestFree);
     this.heap.free(block);
@@ -95,5 +98,5 @@ export class SharedRun implements Run {
 }
 
 function tooSmall(bytes: number, reason: string): JobError {
-  return new JobError(`--bytes ${bytes} is too small: ${reason}`);
+  return new JobError(`a heap of ${bytes} bytes is too small for the index: ${reason}`);
 }

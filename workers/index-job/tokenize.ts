@@ -12,7 +12,9 @@ export const LONGEST_WORD_BYTES = LONGEST_WORD * 4;
 
 const LETTER_OR_DIGIT = /[\p{L}\p{N}]/u;
 /** 1 for the letters and digits of ASCII: most texts hold few others. */
-const ASCII = Uint8Array.from({ length: 128 }, (_, code) => Number(LETTER_OR_DIGIT.test(String.fromCharCode(code))));
+const ASCII = Uint8Array.from({ length: 128 }, (_, code) =>
+  Number(LETTER_OR_DIGIT.test(String.fromCharCode(code))),
+);
 
 /** How often each word comes in a file. Bytes that are no UTF-8 separate words. */
 export function countWordsOfFile(path: string): Map<string, number> {

@@ -63,7 +63,8 @@ function disturb(): number {
   meeting.meet();
   let above: Address = heap.alloc(LARGE);
   const wall = heap.alloc(LARGE);
-  if (!(below < above && above < wall && above - below > LARGE + SMALL)) faults.push('the blocks do not lie in a row');
+  if (!(below < above && above < wall && above - below > LARGE + SMALL))
+    faults.push('the blocks do not lie in a row');
   meeting.meet();
   for (let round = 1; round <= job.rounds; round++) {
     heap.free(below);

@@ -111,4 +111,9 @@ for (let visit = 1; visit <= job.visits; visit++) {
   if (visit < job.visits) heap.detach();
 }
 
-parentPort!.postMessage({ allocations, exhausted, slots, faults: faults.slice(0, 10) } satisfies StressMemberReport);
+parentPort!.postMessage({
+  allocations,
+  exhausted,
+  slots,
+  faults: faults.slice(0, 10),
+} satisfies StressMemberReport);
