@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { BuddyAllocator, type BuddyOptions } from '../../src/allocators/buddy.ts';
 import { type Address, KiB, MiB, NULL } from '../../src/memory/address.ts';
 import { Memory } from '../../src/memory/memory.ts';
+import { fillUp } from './conformance.ts';
 
 describe('a region of 4 MiB with 19 free lists', () => {
   const create = () => BuddyAllocator.create(Memory.create(4 * MiB), { freeLists: 19 });
@@ -128,6 +129,19 @@ describe('blocks', () => {
     expect(buddy.sizeOf(again), 'the mark went with the free').toBe(32);
     buddy.verify();
   });
+});
+
+test('the mark of an aligned block stays while it grows in place', () => {
+  const buddy = BuddyAllocator.create(Memory.create(64 * KiB));
+  const full: Address[] = [];
+  for (let size = 2048; size >= 32; size /= 2) full.push(...fillUp(buddy, size));
+  buddy.free(full[0]!);
+  const aligned = buddy.alloc(8, 1024);
+  expect(aligned).toBe(full[0]);
+  expect(buddy.resize(aligned, 2000)).toBe(true);
+  expect(buddy.resize(aligned, 8)).toBe(true);
+  expect(buddy.sizeOf(aligned)).toBe(2048);
+  buddy.verify();
 });
 
 describe('the region', () => {

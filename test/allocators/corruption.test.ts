@@ -310,6 +310,12 @@ describe('pool', () => {
     ['the count of used bytes is wrong', (s) => s.count(USED, 64), () => START],
   ]);
 
+  test('a block whose map byte is neither free nor given out is not taken back', () => {
+    const s = new Scene(create);
+    setByte(s, s.a, 2);
+    expect(() => s.allocator.free(s.a)).toThrow(InvalidFreeError);
+  });
+
   test('a block that leaves the list is looked at before it is given out', () => {
     for (const link of [0x41414141, START / 8, 3, -1]) {
       const s = new Scene(create);

@@ -206,6 +206,20 @@ test('10. a merge past the top order, or with a buddy outside the region', () =>
   }
 });
 
+test('10. a merge with what only looks like a buddy, in the bytes behind the order map', () => {
+  const memory = Memory.create(4096);
+  for (let byteLength = 400; byteLength < 1400; byteLength += 8) {
+    const buddy = BuddyAllocator.create(memory, { byteLength, minBlock: 32 });
+    const first = [...buddy.blocks()];
+    const all = fillUp(buddy, 32);
+    // Generations that read as the order byte of a free block of 32 bytes.
+    for (const address of all) memory.u8[buddy.ownershipIndexAt(address) * 4] = 0x80 | 5;
+    for (const address of all) buddy.free(address);
+    buddy.verify();
+    expect([...buddy.blocks()], `${byteLength} bytes`).toEqual(first);
+  }
+});
+
 describe('11. tags that overflow on blocks of 16 MiB and more', () => {
   const memory = Memory.create(4 * GiB);
 

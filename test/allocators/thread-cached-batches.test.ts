@@ -8,6 +8,7 @@ import { BuddyAllocator } from '../../src/allocators/buddy.ts';
 import { LinkedListAllocator } from '../../src/allocators/linked-list.ts';
 import { CLASS_BYTES, CLASSES } from '../../src/allocators/size-class.ts';
 import { TlsfAllocator } from '../../src/allocators/tlsf.ts';
+import { LIST_BYTES } from '../../src/allocators/transfer-list.ts';
 import { HeapCorruptionError } from '../../src/errors.ts';
 import { type Address, KiB, MiB, NULL } from '../../src/memory/address.ts';
 import { APPETITE, allocMany, BATCH, CacheScene, classSizes } from './cache-scene.ts';
@@ -180,8 +181,9 @@ describe.each([
     other.free(other.alloc(100));
     expect(scene.states().hand, 'its fast path does not listen').toBe(hand);
     // Too large for any class: a slow path.
-    other.free(other.alloc(10_000));
+    const large = other.alloc(10_000);
     expect(scene.states().hand).toBeUndefined();
+    other.free(large);
     expect(mine.stats().failures).toBe(1);
   });
 
@@ -260,6 +262,22 @@ describe('counters', () => {
     expect(other.stats()).toMatchObject({ cacheHits: 1, refills: 1 });
   });
 
+  test('are published at slow paths, for others to see', () => {
+    const scene = new CacheScene();
+    const other = scene.attach();
+    for (let i = 0; i < 3; i++) other.free(other.alloc(64));
+    expect(scene.mine.stats()).toMatchObject({ allocations: 0, frees: 0, liveBlocks: 0 });
+    // The rest of a batch of two, then a refill and one of its four.
+    allocMany(other, 3, 64);
+    expect(scene.mine.stats()).toMatchObject({ allocations: 5, frees: 2, liveBlocks: 3 });
+    other.publish();
+    expect(scene.mine.stats()).toMatchObject({ allocations: 6, frees: 3, liveBlocks: 3 });
+    allocMany(other, 4, 64);
+    expect(scene.mine.stats()).toMatchObject({ allocations: 9, liveBlocks: 7 });
+    other.flush();
+    expect(scene.mine.stats()).toMatchObject({ allocations: 10, liveBlocks: 7 });
+  });
+
   test('failures count requests, not attempts', () => {
     const { mine } = new CacheScene(MiB);
     for (const size of [16, 100_000]) {
@@ -332,25 +350,36 @@ describe('verify()', () => {
   });
 
   test('what it finds, a refill and a drain find too, and no lock stays held', () => {
-    for (const use of ['alloc', 'flush'] as const) {
-      for (const word of [0, 0x3f3f3f3f, 0x7fffffff, -1]) {
-        const at = scene();
-        const other = at.scene.attach();
-        at.scene.word(at.listed, word);
-        const run = () => {
-          if (use === 'flush') other.flush();
-          else allocMany(other, 2 * BATCH, 64);
-        };
-        expect(run, `${use} over ${word}`).toThrow(HeapCorruptionError);
-        expect(other.inner.lock.owner).toBe(0);
-        expect(other.alloc(16), 'other classes are served').not.toBe(NULL);
+    // No state but TRANSFER, and for a refill no class but the list's; a drain takes any class.
+    const damages = [
+      ['alloc', 1 << 8],
+      ['alloc', 1 << 30],
+      ['alloc', -1],
+      ['flush', 1 << 30],
+      ['flush', -1],
+    ] as const;
+    for (const [use, bits] of damages) {
+      const at = scene();
+      const { memory, start, mine } = at.scene;
+      const other = at.scene.attach();
+      flip(listed, bits)(at);
+      const run = () => {
+        if (use === 'flush') other.flush();
+        else allocMany(other, 2 * BATCH, 64);
+      };
+      expect(run, `${use} over ${bits}`).toThrow(HeapCorruptionError);
+      expect(other.inner.lock.owner).toBe(0);
+      for (let cls = 0; cls < CLASSES; cls++) {
+        expect(memory.i32[(start + 128 + cls * LIST_BYTES) / 4], `the lock of class ${cls}`).toBe(0);
       }
+      expect(other.alloc(16), 'other classes are served').not.toBe(NULL);
+      mine.alloc(16);
     }
   });
 
   test('has a list for every class', () => {
     const at = scene();
-    expect(at.scene.mine.inner.start - at.scene.start).toBe(128 + CLASSES * 128);
+    expect(at.scene.mine.inner.start - at.scene.start).toBe(128 + CLASSES * LIST_BYTES);
     expect(CLASS_BYTES[4]).toBe(64);
   });
 });

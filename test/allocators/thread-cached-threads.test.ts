@@ -84,7 +84,7 @@ describe('one thread allocates, another frees', () => {
 describe('two words, two writers', () => {
   test('a block changes hands while its neighbours are freed: neither write is lost', async () => {
     const first = heap.stats();
-    const meeting = new Rendezvous(2, 1);
+    const meeting = new Rendezvous(2, 2);
     const rounds = 60_000;
     const jobs = (['holder', 'neighbour'] as const).map((role) => ({
       ...{ heap: heap.handle, role, meeting: meeting.buffer, rounds },

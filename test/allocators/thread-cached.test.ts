@@ -7,11 +7,13 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { BuddyAllocator } from '../../src/allocators/buddy.ts';
 import { LinkedListAllocator } from '../../src/allocators/linked-list.ts';
 import { generationOf, HAND, slotOf, stateOf, withState } from '../../src/allocators/ownership.ts';
-import { LARGEST_CLASS } from '../../src/allocators/size-class.ts';
+import { CLASS_BYTES, CLASS_SHIFT, CLASSES, LARGEST_CLASS } from '../../src/allocators/size-class.ts';
+import { ThreadCached } from '../../src/allocators/thread-cached.ts';
 import { TlsfAllocator } from '../../src/allocators/tlsf.ts';
 import { InvalidFreeError } from '../../src/errors.ts';
 import { Heap } from '../../src/heap/heap.ts';
-import { type Address, KiB, MiB, NULL } from '../../src/memory/address.ts';
+import { type Address, KiB, MiB } from '../../src/memory/address.ts';
+import { Memory } from '../../src/memory/memory.ts';
 import type { PairGarbageReport } from '../../workers/test-threads/pair-garbage.ts';
 import { startMember } from '../stress/crew.ts';
 import { allocMany, BATCH, CacheScene, classSizes } from './cache-scene.ts';
@@ -162,18 +164,36 @@ describe('a block in hands', () => {
     heap.detach();
   });
 
-  test("of another allocator above the region is not this one's", () => {
-    const scene = new CacheScene(16 * MiB);
-    const below = new CacheScene(MiB);
-    const address = below.mine.alloc(100);
-    // The same header bytes, at an address above the region.
-    const small = Heap.create({ byteLength: 2 * MiB, maxThreads: 2, initialBytes: MiB });
-    const foreign = (MiB + 4096) as Address;
-    small.memory.u8.set(below.memory.u8.subarray(address - 8, address + 100), foreign - 8);
-    expect(() => small.free(foreign)).toThrow(InvalidFreeError);
-    expect(() => small.free(foreign)).toThrow('blocks lie from');
-    small.detach();
-    expect(scene.mine.alloc(8)).not.toBe(NULL);
+  test("of another allocator, above or below the region, is not this one's", () => {
+    const memory = Memory.create(4 * MiB);
+    const create = (start: number) =>
+      ThreadCached.create(memory, { start, byteLength: MiB, allocator: TlsfAllocator });
+    const [below, mine, above] = [create(8), create(MiB + 8), create(2 * MiB + 8)] as const;
+    for (const other of [below, above]) {
+      const foreign = other.alloc(100);
+      expect(() => mine.free(foreign)).toThrow(InvalidFreeError);
+      expect(() => mine.free(foreign)).toThrow('blocks lie from');
+      other.free(foreign);
+    }
+    for (const allocator of [below, mine, above]) allocator.verify();
+  });
+
+  test('is never made up from an empty cache, whatever the memory holds', () => {
+    const memory = Memory.create(4 * MiB);
+    const start = 2 * MiB;
+    const mine = ThreadCached.create(memory, { start, byteLength: MiB, allocator: TlsfAllocator });
+    for (let cls = 1; cls < CLASSES; cls++) {
+      const base = cls << CLASS_SHIFT;
+      for (let limit = 0; limit <= 256; limit += 4) {
+        // Where the entry below an empty cache would lead: top is its unit, limit its word.
+        memory.i32[(base + 2) * 2 - 1] = base + 2 + limit;
+        const address = mine.alloc(CLASS_BYTES[cls]!);
+        expect(address).toBeGreaterThan(start);
+        mine.free(address);
+        mine.flush();
+      }
+      mine.verify();
+    }
   });
 });
 
@@ -197,6 +217,20 @@ describe('two frees at the same moment', () => {
     race(scene, second);
     expect(slotOf(scene.word(second))).toBe(2);
     expect(mine.stats().racedFrees, 'nobody has noticed').toBe(0);
+    const next = allocMany(mine, 20, 100);
+    expect(next).toContain(first);
+    expect(next).not.toContain(second);
+    expect(mine.stats()).toMatchObject({ racedFrees: 1, liveBlocks: 20 });
+  });
+
+  test('over a map of ownership words too', () => {
+    const scene = new CacheScene(16 * MiB, BuddyAllocator);
+    const { mine, memory } = scene;
+    const [first, second] = allocMany(mine, 2, 100) as [Address, Address];
+    const index = mine.inner.inner.ownershipIndexAt(second);
+    mine.free(first);
+    mine.free(second);
+    memory.i32[index]! ^= 3 << 21;
     const next = allocMany(mine, 20, 100);
     expect(next).toContain(first);
     expect(next).not.toContain(second);
@@ -250,7 +284,8 @@ describe('two frees at the same moment', () => {
   test('in a thread that leaves are counted for those who stay', () => {
     const scene = new CacheScene();
     const other = scene.attach();
-    const address = other.alloc(100);
+    // It has allocated nothing itself, and so has nothing else to tell.
+    const address = scene.mine.alloc(100);
     const word = scene.word(address);
     other.free(address);
     scene.word(address, word);

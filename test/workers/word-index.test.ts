@@ -151,6 +151,9 @@ describe('the word index', () => {
     expect(fill).toThrow(OutOfMemoryError);
     expect(compare(index, plain).equal).toBe(true);
     heap.verify();
+    expect(index.freeWords()).toBe(2 * plain.size);
+    index.freeTable();
+    expect(heap.stats().liveBlocks).toBe(0);
   });
 });
 

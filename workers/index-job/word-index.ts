@@ -144,6 +144,10 @@ export class WordIndex {
       word.postings = added;
       word.count += countOf(postings);
       word.files += added.length;
+    } catch (error) {
+      // There was no room for a new word: nothing leads to its postings.
+      this.#heap.free(added.address);
+      throw error;
     } finally {
       lock.release();
     }

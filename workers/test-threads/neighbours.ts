@@ -28,8 +28,11 @@ export interface NeighboursReport {
 const LARGE = 20_000;
 const SMALL = 64;
 const VERIFY_EVERY = 200;
-/** Slot of the meeting where the neighbour says that it is done. */
+/** Slots of the meeting: the neighbour is done; the unit of the holder's block. */
 const DONE = 0;
+const MINE = 1;
+/** The bit of the geometry word, as the picture in block.ts has it. */
+const BELOW_FREE = 2;
 
 const job = workerData as NeighboursJob;
 const heap = Heap.attach(job.heap);
@@ -39,7 +42,10 @@ const faults: string[] = [];
 /** Runs until the neighbour is done. Returns how often the block changed hands. */
 function hold(): number {
   meeting.meet();
+  // A batch of two, the upper one first.
+  const spare = heap.alloc(SMALL);
   const mine = heap.alloc(SMALL);
+  meeting.store(MINE, mine / 8);
   meeting.meet();
   let rounds = 0;
   meeting.meet();
@@ -52,8 +58,13 @@ function hold(): number {
     }
     rounds += 1000;
   }
-  heap.free(mine);
+  for (const address of [mine, spare]) heap.free(address);
   return rounds;
+}
+
+/** Whether the header of the holder's block says that the block below it is free. */
+function saysBelowFree(): boolean {
+  return (heap.memory.i32[meeting.load(MINE) * 2 - 2]! & BELOW_FREE) !== 0;
 }
 
 function disturb(): number {
@@ -63,15 +74,17 @@ function disturb(): number {
   meeting.meet();
   let above: Address = heap.alloc(LARGE);
   const wall = heap.alloc(LARGE);
-  if (!(below < above && above < wall && above - below > LARGE + SMALL))
-    faults.push('the blocks do not lie in a row');
+  const inRow = below + LARGE + 8 === meeting.load(MINE) * 8 && below < above && above < wall;
+  if (!inRow) faults.push('the blocks do not lie in a row');
   meeting.meet();
   for (let round = 1; round <= job.rounds; round++) {
     heap.free(below);
+    if (!saysBelowFree()) faults.push(`round ${round}: "below free" was lost`);
     heap.free(above);
-    // In its place again: the only hole that it just fits.
-    below = heap.alloc(LARGE);
+    // Each in its place again: holes that just fit, the latest first.
     above = heap.alloc(LARGE);
+    below = heap.alloc(LARGE);
+    if (saysBelowFree()) faults.push(`round ${round}: "below free" came back`);
     if (round % VERIFY_EVERY === 0) heap.verify();
   }
   meeting.store(DONE, 1);
