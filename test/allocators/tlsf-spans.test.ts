@@ -186,6 +186,8 @@ describe('claim', () => {
       [END + 5000, END + 6000],
       [END + 8184, END + 8192],
       [END, END + 16 * KiB],
+      [END - 8, END + 64],
+      [END - 8, END + 4096],
       [START - 1000, END + 5000],
     ] as const) {
       expect(allocator.claim(from, to - from), `${from} to ${to}`).toBe(false);

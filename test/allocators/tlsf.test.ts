@@ -154,6 +154,43 @@ describe('alignment', () => {
     }
   });
 
+  test('a hole that just fits and happens to be aligned is found, when it is all there is', () => {
+    for (const align of [16, 1024, 8192]) {
+      const allocator = create();
+      const aligned = allocator.alloc(1000, align);
+      allocator.alloc(1);
+      for (const size of [4000, 400, 40, 1]) fillUp(allocator, size);
+      allocator.free(aligned);
+      expect(allocator.alloc(1000, align)).toBe(aligned);
+      expect(allocator.alloc(0, 1)).toBe(NULL);
+      allocator.verify();
+    }
+  });
+
+  test('a hole of any length at any distance from an aligned address is used if it can be, else left', () => {
+    const need = 160;
+    let served = 0;
+    for (let units = 20; units <= 160; units += 4) {
+      for (let shift = 3; shift < 3 + 128; shift += units % 8 === 0 ? 1 : 7) {
+        const allocator = create(16 * KiB);
+        allocator.alloc(shift * 8);
+        const hole = allocator.alloc((units - 1) * 8);
+        allocator.alloc(1);
+        allocator.alloc(allocator.stats().largestFree);
+        allocator.free(hole);
+        const address = allocator.alloc(need - 8, 1024);
+        // As far as the next aligned address; what is left in front of it must be none or a block.
+        let inFront = (1024 - (hole % 1024)) % 1024;
+        while (inFront !== 0 && inFront < 24) inFront += 1024;
+        const fits = inFront + need <= units * 8;
+        expect(address, `${units} units, ${shift} before`).toBe(fits ? hole + inFront : NULL);
+        allocator.verify();
+        if (fits) served++;
+      }
+    }
+    expect(served).toBeGreaterThan(100);
+  });
+
   test('the room in front of an aligned block is free, and merges when it goes', () => {
     const allocator = create();
     const first = allocator.stats();
