@@ -91,6 +91,21 @@ describe('claim', () => {
     allocator.verify();
   });
 
+  test('with a gap of 8 bytes, the smallest there can be, above and below', () => {
+    const allocator = create();
+    expect(allocator.claim(END + 8, 4096)).toBe(true);
+    expect(allocator.claim(START - 4096 - 8, 4096)).toBe(true);
+    allocator.verify();
+    expect(freeSpans(allocator)).toHaveLength(3);
+    for (const address of fillUp(allocator, 100)) allocator.free(address);
+    allocator.verify();
+    expectUntouched(allocator, END, END + 8);
+    expectUntouched(allocator, START - 8, START);
+    expect(allocator.claim(END, 8)).toBe(true);
+    allocator.verify();
+    expect(freeSpans(allocator)).toHaveLength(2);
+  });
+
   test('inside a gap: beside either end, in the middle, and all of it', () => {
     const gap = [END, END + 32 * KiB] as const;
     for (const [from, to, spans] of [

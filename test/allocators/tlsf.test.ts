@@ -240,6 +240,24 @@ describe('links that were overwritten', () => {
   });
 });
 
+test('a back link that was overwritten is found when the block leaves its bin, and nothing is written there', () => {
+  const allocator = create();
+  const { u32, u8 } = allocator.memory;
+  const victim = allocator.alloc(400);
+  u8.fill(7, victim, victim + 400);
+  const [below, hole, above] = [allocator.alloc(400), allocator.alloc(400), allocator.alloc(400)] as const;
+  allocator.alloc(1);
+  allocator.free(hole);
+  // prev: into the victim's payload.
+  u32[hole / 4 + 1] = victim / 8;
+  expect(() => allocator.verify()).toThrow(HeapCorruptionError);
+  for (const neighbour of [below, above]) {
+    expect(() => allocator.free(neighbour)).toThrow('next does not mirror prev');
+  }
+  expect(() => allocator.alloc(400)).toThrow(HeapCorruptionError);
+  expect(u8.subarray(victim, victim + 400).every((byte) => byte === 7)).toBe(true);
+});
+
 describe('4 GiB', () => {
   const memory = Memory.create(4 * GiB);
   const start = 64 * KiB;
