@@ -33,34 +33,29 @@ export interface Report {
 
 /** Returns whether every measurement went well. */
 export async function askAll(options: Options): Promise<boolean> {
+  const asked = QUESTIONS.filter(({ name }) => options.names.length === 0 || options.names.includes(name));
   const say = (text: string): void => {
     if (!options.json) process.stdout.write(`${text}\n`);
   };
-  const asked = QUESTIONS.filter(({ name }) => options.names.length === 0 || options.names.includes(name));
-  const nodes: NodeReport[] = [];
-  say(describe(machine()));
+  const { effort, rounds } = options;
+  const nodes: { node: string; answers: Answered[] }[] = [];
+  const report: Report = { date: new Date().toISOString(), machine: machine(), effort, rounds, nodes };
+  say(describe(report.machine));
   for (const node of options.nodes) {
-    const version = versionOf(node);
-    say(
-      `\nNode ${version}, ${options.rounds} rounds${options.effort === 'full' ? '' : `, ${options.effort}`}`,
-    );
     const answers: Answered[] = [];
+    nodes.push({ node: versionOf(node), answers });
+    say(`\nNode ${nodes.at(-1)!.node}, ${rounds} rounds${effort === 'full' ? '' : `, ${effort}`}`);
     for (const question of asked) {
       const answer = await ask(question, node, options);
       answers.push(answer);
       say(`\n${draw(answer, options)}`);
+      // After every answer: a run that is broken off leaves what it has.
+      keep(report, options);
     }
     if (options.table) say(`\n${drawTable(figureTable(answers.flatMap(({ figures }) => figures)))}`);
-    nodes.push({ node: version, answers });
   }
-  const report: Report = {
-    date: new Date().toISOString(),
-    machine: machine(),
-    effort: options.effort,
-    rounds: options.rounds,
-    nodes,
-  };
-  keep(report, options, say);
+  if (options.json) process.stdout.write(asJson(report));
+  for (const file of filesFor(report, options)) say(`\nkept in ${basename(file)}`);
   return nodes.every(({ answers }) => answers.every(({ failures }) => failures.length === 0));
 }
 
@@ -99,18 +94,20 @@ function draw(answered: Answered, { table }: Options): string {
   return parts.join('\n\n');
 }
 
-function keep(report: Report, options: Options, say: (text: string) => void): void {
-  const json = `${JSON.stringify(withVerdicts(report), null, 2)}\n`;
-  if (options.json) process.stdout.write(json);
-  const files = [
-    ...(options.out === undefined ? [] : [options.out]),
-    ...(options.table ? [sourcePath(`results/${report.date.slice(0, 16).replaceAll(':', '')}.json`)] : []),
-  ];
-  for (const file of files) {
+function keep(report: Report, options: Options): void {
+  for (const file of filesFor(report, options)) {
     mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, json);
-    say(`\nkept in ${basename(file)}`);
+    writeFileSync(file, asJson(report));
   }
+}
+
+function filesFor({ date }: Report, { out, table, effort }: Options): string[] {
+  const results = sourcePath(`results/${date.slice(0, 16).replaceAll(':', '')}.json`);
+  return [...(out === undefined ? [] : [out]), ...(table && effort !== 'tiny' ? [results] : [])];
+}
+
+function asJson(report: Report): string {
+  return `${JSON.stringify(withVerdicts(report), null, 2)}\n`;
 }
 
 function withVerdicts(report: Report): object {

@@ -18,8 +18,8 @@ const run = promisify(execFile);
 const CHILD = fileURLToPath(new URL('child.js', import.meta.url));
 /** A child that says nothing for so long is stuck. */
 const TIMEOUT_MS = 15 * 60_000;
-/** Others may keep so much of the machine busy before a measurement is made again. */
-const QUIET_CORES = 0.15;
+/** Others may take so much of a core that the measurement needs before it is made again. */
+const BEARABLE_CORES = 0.15;
 
 /** What is measured, under a name of its own. */
 export interface Case {
@@ -126,10 +126,15 @@ async function measure(setting: Setting, job: Job, samples: Samples): Promise<Nu
     const numbers = await measureOnce(setting, job, samples);
     if (numbers === undefined) return undefined;
     if (best === undefined || numbers.foreign! < best.foreign!) best = numbers;
-    if (best.foreign! <= QUIET_CORES) break;
+    if (best.foreign! <= bearable(job)) break;
   }
   samples.disturbances.push(best!.foreign!);
   return best;
+}
+
+/** How many cores others may keep busy: those that the job does not need, and a little. */
+function bearable({ threads = 1 }: Job): number {
+  return Math.max(0, availableParallelism() - threads) + BEARABLE_CORES;
 }
 
 async function measureOnce(setting: Setting, job: Job, samples: Samples): Promise<Numbers | undefined> {

@@ -6,7 +6,7 @@ import { type Case, type Samples, sample } from '../rounds.ts';
 
 const SHAPES = [
   { label: 'one: p.x += p.y', shape: 2, likeRaw: true },
-  { label: '1,000 in a row, one view moved along', shape: 1, likeRaw: true },
+  { label: '1,000 in a row, one view moved along (each move is checked)', shape: 1, likeRaw: true },
   // A view for each is one more object to follow than a typed array has: comparable with plain objects.
   { label: '1,000 apart: all[i].x += all[i].y', shape: 0, likeRaw: false },
   { label: '1,000 apart: sum += all[i].id', shape: 3, likeRaw: false },

@@ -3,7 +3,7 @@
 import { Bench } from 'tinybench';
 import { type Job, option } from '../job.ts';
 
-const WARM_UP_MS = 400;
+const WARM_UP_MS = 300;
 
 /**
  * Measures what `turn` does `count` times.

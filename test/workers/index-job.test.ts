@@ -156,7 +156,7 @@ describe('the report', () => {
     expect(stderr).toBe('');
     expect(status).toBe(0);
     expect(stdout).toContain(`${texts.size} files, `);
-    expect(stdout).toContain('1 binary files left out');
+    expect(stdout).toContain('1 binary left out');
     expect(stdout).toMatch(/one shared heap, 2 threads( +\d+ ms){4} +[\d,]+\n/);
     expect(stdout).toMatch(/cloned messages, 2 threads( +\d+ ms){4} +[\d,]+\n/);
     expect(stdout).toMatch(/a plain Map, 1 thread( +\d+ ms){4} +[\d,]+\n/);

@@ -33,7 +33,7 @@ export function formatReport(report: Report): string {
 
 function input({ files, bytes, skipped, words, node }: Report): string {
   const left = [
-    ...(skipped.binary > 0 ? [`${count(skipped.binary)} binary files left out`] : []),
+    ...(skipped.binary > 0 ? [`${count(skipped.binary)} binary left out`] : []),
     ...(skipped.unreadable > 0 ? [`${count(skipped.unreadable)} unreadable`] : []),
     ...(skipped.cut ? ['more files left out: this is enough'] : []),
   ];

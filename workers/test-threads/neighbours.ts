@@ -27,7 +27,7 @@ export interface NeighboursReport {
 
 const LARGE = 20_000;
 const SMALL = 64;
-const VERIFY_EVERY = 200;
+const VERIFY_EVERY = 1000;
 /** Slots of the meeting: the neighbour is done; the unit of the holder's block. */
 const DONE = 0;
 const MINE = 1;
