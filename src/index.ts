@@ -15,6 +15,8 @@ export type { BlockState } from './allocators/ownership.ts';
 export { PoolAllocator, type PoolOptions } from './allocators/pool.ts';
 export { ThreadCached, type ThreadCachedOptions } from './allocators/thread-cached.ts';
 export { TlsfAllocator } from './allocators/tlsf.ts';
+export type { Container, Handle } from './containers/container.ts';
+export type { ContainerStore } from './containers/store.ts';
 export {
   AttachError,
   BlockingNotAllowedError,
@@ -34,10 +36,10 @@ export {
   Heap,
   type HeapHandle,
   type Layout,
-  type ThreadInfo,
 } from './heap/heap.ts';
 export type { HeapAllocator, HeapOptions } from './heap/options.ts';
 export type { Openable, Placed, Roots } from './heap/roots.ts';
+export type { ThreadInfo } from './heap/slots.ts';
 export type { LeakGroup, Tracker } from './heap/tracking.ts';
 export { type Address, GiB, KiB, MiB, NULL, toAddress } from './memory/address.ts';
 export { Memory, type ViewConstructor } from './memory/memory.ts';

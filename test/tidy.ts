@@ -107,7 +107,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   allocators: ['memory', 'sync'],
   heap: ['memory', 'structs', 'sync', 'allocators'],
   containers: ['memory', 'structs', 'sync'],
-  channels: ['memory', 'structs', 'sync'],
+  channels: ['memory', 'structs', 'sync', 'containers'],
   threads: ['heap'],
 };
 const FREE_TO_ALL = ['errors', 'platform'];

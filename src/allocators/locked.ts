@@ -39,9 +39,12 @@ import type { Allocator, AllocatorStats, BlockInfo } from './allocator.ts';
 import { CONTROL_BYTES, checkControl, FIRST, KIND_LOCKED, PARAM, PEAK, USED } from './control.ts';
 import { type AlgorithmClass, attachAlgorithm } from './kinds.ts';
 import {
+  FLIGHT,
+  generationOf,
   isHeld,
   LIVE,
   ORPHAN,
+  ownedWord,
   ownerOf,
   SHARED,
   STATE_NAMES,
@@ -257,6 +260,35 @@ export class Locked<A extends Algorithm = Algorithm> implements Allocator {
     if (index < 0 || !isHeld(this.#i32[index]!)) return false;
     this.#i32[index] = unownedWord(this.#i32[index]!, SHARED);
     return true;
+  }
+
+  /**
+   * Marks a block as on its way to another thread (FLIGHT), from this one. False when `address` is no
+   * live block.
+   */
+  trySend(address: Address): boolean {
+    const index = this.inner.ownershipIndex(address);
+    if (index < 0 || !isHeld(this.#i32[index]!)) return false;
+    this.#i32[index] = ownedWord(this.#i32[index]!, FLIGHT, this.inner.owner);
+    return true;
+  }
+
+  /**
+   * Takes over a block that is on its way (FLIGHT becomes LIVE, owned by this thread). False when it is
+   * not: another thread has taken it, or nobody has sent it. Of several threads one gets it.
+   */
+  tryReceive(address: Address): boolean {
+    const index = this.inner.ownershipIndex(address);
+    if (index < 0) return false;
+    const word = this.#i32[index]!;
+    const received = ownedWord(word, LIVE, this.inner.owner);
+    return stateOf(word) === FLIGHT && compareExchange(this.#i32, index, word, received) === word;
+  }
+
+  /** How often the block at `address` was freed (modulo 256), or -1 when it is no live block. */
+  generationOf(address: Address): number {
+    const index = this.inner.ownershipIndex(address);
+    return index >= 0 && isHeld(this.#i32[index]!) ? generationOf(this.#i32[index]!) : -1;
   }
 
   /**

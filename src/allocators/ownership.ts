@@ -137,6 +137,11 @@ export function unownedWord(word: number, state: number): number {
   return (state << STATE_SHIFT) | (word & (CLASS_MASK | GENERATION_MASK));
 }
 
+/** A held block of a thread: LIVE or FLIGHT, class and generation kept. */
+export function ownedWord(word: number, state: number, owner: number): number {
+  return (state << STATE_SHIFT) | owner | (word & (CLASS_MASK | GENERATION_MASK));
+}
+
 /** The same block without its size class: its size is about to change. */
 export function withoutClass(word: number): number {
   return word & ~CLASS_MASK;

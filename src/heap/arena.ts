@@ -20,18 +20,28 @@ import type { AnyStructType, Init, View } from '../structs/inference.ts';
 import type { LayoutRegistry } from '../structs/registry.ts';
 import type { StructStore } from '../structs/store.ts';
 import { create } from '../structs/struct.ts';
+import type { Lock } from '../sync/lock.ts';
 import type { Thread } from '../sync/thread.ts';
 import { refusing } from './released.ts';
 
 /** What an arena needs of its heap. */
 export interface ArenaParent extends StructStore {
+  readonly id: string;
+  readonly thread: Thread;
+  readonly lockTimeout: number;
   alloc(size: number, align?: number): Address;
+  lock(address: Address): Lock;
 }
 
 /** Temporary blocks of one thread, given back together. */
 export class Arena implements Allocator, StructStore {
   readonly memory: Memory;
   readonly layouts: LayoutRegistry;
+  /** The heap's. */
+  readonly id: string;
+  readonly thread: Thread;
+  /** The heap's, in ms. */
+  readonly lockTimeout: number;
   /** As {@link release}: `using arena = heap.arena(bytes)`. Only where `Symbol.dispose` is. */
   declare readonly [Symbol.dispose]: () => void;
   readonly #parent: ArenaParent;
@@ -41,15 +51,18 @@ export class Arena implements Allocator, StructStore {
    * @param bytes how much can be allocated in it
    * @throws OutOfMemoryError when the heap has no such block
    */
-  constructor(parent: ArenaParent, bytes: number, thread: Thread) {
+  constructor(parent: ArenaParent, bytes: number) {
     checkInteger('bytes', bytes, 0, parent.memory.byteLength);
     const byteLength = bytes + CONTROL_BYTES + 16;
     const block = parent.alloc(byteLength);
     if (block === NULL) throw new OutOfMemoryError(byteLength, 'an arena needs one block');
     this.memory = parent.memory;
     this.layouts = parent.layouts;
+    this.id = parent.id;
+    this.thread = parent.thread;
+    this.lockTimeout = parent.lockTimeout;
     this.#parent = parent;
-    this.#bump = BumpAllocator.create(parent.memory, { start: block, byteLength, thread });
+    this.#bump = BumpAllocator.create(parent.memory, { start: block, byteLength, thread: parent.thread });
   }
 
   /** A struct in the arena. See `Heap.new`. */
@@ -96,6 +109,26 @@ export class Arena implements Allocator, StructStore {
   /** An arena's blocks are the arena's: they cannot be shared. Always false. */
   tryShare(_address: Address): boolean {
     return false;
+  }
+
+  /** As {@link tryShare}: always false. */
+  trySend(_address: Address): boolean {
+    return false;
+  }
+
+  /** As {@link tryShare}: always false. */
+  tryReceive(_address: Address): boolean {
+    return false;
+  }
+
+  /** How often the block at `address` was freed: an arena's blocks are not told apart, so 0; -1 for no block. */
+  generationOf(address: Address): number {
+    return this.#bump.ownershipIndex(address) < 0 ? -1 : 0;
+  }
+
+  /** See `Heap.lock`. */
+  lock(address: Address): Lock {
+    return this.#parent.lock(address);
   }
 
   /** Gives all blocks back; the arena stays. */

@@ -31,10 +31,12 @@ import { AttachError, DetachedError, InvalidFreeError } from '../errors.ts';
 import { type Address, KiB, NULL } from '../memory/address.ts';
 import { Memory } from '../memory/memory.ts';
 import { releaseView } from '../structs/deleted-view.ts';
+import { dropOwned } from '../structs/drop.ts';
 import type { AnyStructType, Init, View } from '../structs/inference.ts';
 import { LayoutRegistry } from '../structs/registry.ts';
 import type { StructStore } from '../structs/store.ts';
 import { create, viewAt } from '../structs/struct.ts';
+import { owningOf } from '../structs/view.ts';
 import type { Lock, LockOptions } from '../sync/lock.ts';
 import { ParkLock } from '../sync/park-lock.ts';
 import type { Thread } from '../sync/thread.ts';
@@ -52,7 +54,7 @@ import {
 import { drawHeap } from './picture.ts';
 import { refusing } from './released.ts';
 import { type Placed, Roots } from './roots.ts';
-import { SLOT_BYTES, ThreadSlots } from './slots.ts';
+import { SLOT_BYTES, type ThreadInfo, ThreadSlots, threadInfos } from './slots.ts';
 import {
   heapId,
   laySuperblock,
@@ -86,19 +88,6 @@ export interface Layout {
 /** Frees, claims or gives up: `true` has the request tried again. */
 export type ExhaustedHandler = (layout: Layout) => boolean | undefined;
 
-/** A thread that is attached. */
-export interface ThreadInfo {
-  readonly slot: number;
-  readonly threadId: number;
-  readonly generation: number;
-  /** `'idle'`: between two tasks of a pool; its cache may be taken back by others. */
-  readonly state: 'active' | 'idle';
-  /** Live blocks that it owns. */
-  readonly ownedBlocks: number;
-  /** Usable bytes of those. */
-  readonly ownedBytes: number;
-}
-
 /** The shared heap, as this thread sees it. */
 export class Heap implements Allocator, StructStore {
   readonly memory: Memory;
@@ -111,11 +100,16 @@ export class Heap implements Allocator, StructStore {
   readonly threadSlot: number;
   /** As {@link detach}: `using heap = Heap.attach(handle)`. Only where `Symbol.dispose` is. */
   declare readonly [Symbol.dispose]: () => void;
-  readonly #thread: Thread;
+  /** How lock words name this thread. */
+  readonly thread: Thread;
+  /** After how many ms a waiter gives up, unless it says otherwise. */
+  readonly lockTimeout: number;
   readonly #forgetExit: () => void;
   /** What this thread allocates from: `#base`, or a tracker before it. */
   #allocator: HeapCore;
   #base: Locked | ThreadCached;
+  /** The same, behind any cache. */
+  #locked: Locked;
   #slots: ThreadSlots;
   #handlers: ExhaustedHandler[] = [];
   #lockOptions: LockOptions;
@@ -136,11 +130,13 @@ export class Heap implements Allocator, StructStore {
     this.threadSlot = thread.slot;
     this.layouts = layouts;
     layouts.home = this;
-    this.#thread = thread;
+    this.thread = thread;
+    this.lockTimeout = parts.lockTimeout;
     this.#lockOptions = { thread, timeout: parts.lockTimeout };
     this.#slots = slots;
     this.#allocator = allocator;
     this.#base = allocator;
+    this.#locked = allocator instanceof ThreadCached ? allocator.inner : allocator;
     this.#roots = new Roots<Heap>(this, this.lock(ROOT_LOCK), thread, parts.lockTimeout);
     this.#forgetExit = onExit(() => this.#leave());
     attached().heaps.set(this.id, this);
@@ -241,11 +237,12 @@ export class Heap implements Allocator, StructStore {
     if (table.fallback === this) table.fallback = undefined;
     try {
       // With a lock in its hands the thread leaves its slot as it is: the record leads others to the lock.
-      if (!this.#slots.holdsLocks(this.#thread)) this.#giveBackSlot();
+      if (!this.#slots.holdsLocks(this.thread)) this.#giveBackSlot();
     } finally {
       this.#roots.release(DETACHED);
       this.#allocator = DETACHED;
       this.#base = DETACHED;
+      this.#locked = DETACHED;
       this.#slots = DETACHED;
       this.#handlers = DETACHED;
       this.#lockOptions = DETACHED;
@@ -256,8 +253,8 @@ export class Heap implements Allocator, StructStore {
   #giveBackSlot(): void {
     // An idle thread may have been drained.
     this.resume();
-    this.#base.orphan(ownerBits(this.#thread.slot, this.#thread.generation));
-    this.#slots.giveBack(this.#thread);
+    this.#base.orphan(ownerBits(this.thread.slot, this.thread.generation));
+    this.#slots.giveBack(this.thread);
   }
 
   /** Makes this heap the one that `Heap.default()` gives in this thread. */
@@ -384,7 +381,7 @@ export class Heap implements Allocator, StructStore {
    * @throws OutOfMemoryError when there is no block of that size
    */
   arena(bytes: number): Arena {
-    return new Arena(this, bytes, this.#thread);
+    return new Arena(this, bytes);
   }
 
   /**
@@ -427,13 +424,15 @@ export class Heap implements Allocator, StructStore {
   }
 
   /**
-   * Frees the block that a view shows. The view shows nothing any more: its address is `NULL`.
+   * Frees the block that a view shows, and drops what the struct owns, however deep. The view shows
+   * nothing any more: its address is `NULL`.
    *
    * @throws InvalidFreeError when the view's struct is no block of its own, or freed already
    */
   delete(view: Placed): void {
     if (typeof view !== 'object' || view === null) throw new TypeError('delete wants a view');
     if (view.address === NULL) throw new InvalidFreeError(NULL, 'the view was deleted already');
+    dropFields(this, view);
     this.#allocator.free(view.address);
     releaseView(view);
   }
@@ -454,6 +453,21 @@ export class Heap implements Allocator, StructStore {
   /** As {@link share}, answering false instead of throwing. */
   tryShare(address: Address): boolean {
     return this.#allocator.tryShare(address);
+  }
+
+  /** See `Locked.trySend`: a Box or a channel says it of what it hands off. */
+  trySend(address: Address): boolean {
+    return this.#locked.trySend(address);
+  }
+
+  /** See `Locked.tryReceive`. */
+  tryReceive(address: Address): boolean {
+    return this.#locked.tryReceive(address);
+  }
+
+  /** How often the block at `address` was freed (modulo 256), or -1 when it is no live block. */
+  generationOf(address: Address): number {
+    return this.#locked.generationOf(address);
   }
 
   /**
@@ -481,12 +495,12 @@ export class Heap implements Allocator, StructStore {
    */
   rest(): void {
     if (this.#base instanceof ThreadCached) this.#base.publish();
-    this.#slots.rest(this.#thread);
+    this.#slots.rest(this.thread);
   }
 
   /** This thread goes on after `rest()`. Without a `rest()` before it does nothing. */
   resume(): void {
-    if (this.#slots.resume(this.#thread)) return;
+    if (this.#slots.resume(this.thread)) return;
     const allocator = this.#base;
     if (allocator instanceof ThreadCached) {
       // Whoever drains holds the allocator's lock until it is done.
@@ -494,28 +508,12 @@ export class Heap implements Allocator, StructStore {
       allocator.inner.lock.release();
       allocator.discard();
     }
-    this.#slots.resumeDrained(this.#thread);
+    this.#slots.resumeDrained(this.thread);
   }
 
   /** The attached threads, with what each owns. Walks all blocks. */
   threads(): ThreadInfo[] {
-    const blocks = new Map<number, { count: number; bytes: number }>();
-    for (const { state, owner, size } of this.blocks()) {
-      if (state !== 'live' && state !== 'flight') continue;
-      const sum = blocks.get(owner) ?? { count: 0, bytes: 0 };
-      blocks.set(owner, { count: sum.count + 1, bytes: sum.bytes + size });
-    }
-    return this.#slots.taken().map((slot) => {
-      const owned = blocks.get(slot.slot);
-      return {
-        slot: slot.slot,
-        threadId: slot.threadId,
-        generation: slot.generation,
-        state: slot.idle ? 'idle' : 'active',
-        ownedBlocks: owned?.count ?? 0,
-        ownedBytes: owned?.bytes ?? 0,
-      };
-    });
+    return threadInfos(this.#slots.taken(), this.blocks());
   }
 
   /**
@@ -552,6 +550,14 @@ export class Heap implements Allocator, StructStore {
       ...this.stats(),
     };
   }
+}
+
+/** Drops what a view's struct owns. Throws first when its block cannot be freed. */
+function dropFields(heap: Heap, view: Placed): void {
+  const owning = owningOf(view);
+  if (owning.length === 0) return;
+  heap.sizeOf(view.address);
+  dropOwned(heap, owning, view.address);
 }
 
 /** What a detached handle has in place of all that it gave up. */

@@ -19,6 +19,7 @@
  */
 
 import { threadId } from '#platform';
+import type { BlockInfo } from '../allocators/allocator.ts';
 import { ownerBits } from '../allocators/ownership.ts';
 import { TooManyThreadsError } from '../errors.ts';
 import { atomicLoad, atomicStore, compareExchange } from '../memory/atomics.ts';
@@ -162,4 +163,35 @@ export class ThreadSlots {
   #wordOf(slot: number): number {
     return this.#base + (slot - 1) * (SLOT_BYTES / 4);
   }
+}
+
+/** A thread that is attached. */
+export interface ThreadInfo {
+  readonly slot: number;
+  readonly threadId: number;
+  readonly generation: number;
+  /** `'idle'`: between two tasks of a pool; its cache may be taken back by others. */
+  readonly state: 'active' | 'idle';
+  /** Live blocks that it owns. */
+  readonly ownedBlocks: number;
+  /** Usable bytes of those. */
+  readonly ownedBytes: number;
+}
+
+/** What each thread owns, by a walk over the blocks. */
+export function threadInfos(slots: readonly SlotInfo[], blocks: Iterable<BlockInfo>): ThreadInfo[] {
+  const sums = new Map<number, { count: number; bytes: number }>();
+  for (const { state, owner, size } of blocks) {
+    if (state !== 'live' && state !== 'flight') continue;
+    const sum = sums.get(owner) ?? { count: 0, bytes: 0 };
+    sums.set(owner, { count: sum.count + 1, bytes: sum.bytes + size });
+  }
+  return slots.map(({ slot, threadId, generation, idle }) => ({
+    slot,
+    threadId,
+    generation,
+    state: idle ? 'idle' : 'active',
+    ownedBlocks: sums.get(slot)?.count ?? 0,
+    ownedBytes: sums.get(slot)?.bytes ?? 0,
+  }));
 }

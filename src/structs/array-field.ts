@@ -17,6 +17,7 @@ import { elementsOf, FixedArray, wrongCount } from './fixed-array.ts';
 import type { ElementArray, FieldInit } from './inference.ts';
 import type { ScalarKind } from './scalar-access.ts';
 import { jsonOf, ScalarField } from './scalars.ts';
+import { asField, registerField } from './schema.ts';
 import type { StructStore } from './store.ts';
 
 /** The typed array of each kind of scalar that has one. */
@@ -64,8 +65,19 @@ export class ArrayField<Element extends Field = Field> extends Field {
     return this.element.align;
   }
 
+  override get owning(): readonly number[] {
+    const { owning, size } = this.element;
+    return owning.length === 0
+      ? owning
+      : Array.from({ length: this.count }, (_, index) => owning.map((inner) => index * size + inner)).flat();
+  }
+
   override describe(): string {
     return `array(${this.element.describe()},${this.count})`;
+  }
+
+  override spell(): string {
+    return `array(${this.element.spell()},${this.count})`;
   }
 
   override bind(store: StructStore, path: string): BoundField {
@@ -89,7 +101,8 @@ export class ArrayField<Element extends Field = Field> extends Field {
       else if (given.length !== count) throw wrongCount(given.length, count, path);
       else target.set(given);
     };
-    return { read, write, json: (address) => Array.from(read(address) ?? [], jsonOf) };
+    const load = (address: number): unknown => read(address)?.slice();
+    return { read, write, load, json: (address) => Array.from(read(address) ?? [], jsonOf) };
   }
 
   #bindElements(store: StructStore, path: string): BoundField {
@@ -103,7 +116,10 @@ export class ArrayField<Element extends Field = Field> extends Field {
       const elements = elementsOf(given, count, path);
       for (let index = 0; index < count; index++) field.write(address + index * stride, elements[index]);
     };
-    return { read, write, json: (address) => read(address)?.toJSON() };
+    const element = field.load ?? field.read;
+    const load = (address: number): unknown =>
+      Array.from({ length: count }, (_, index) => element(address + index * stride));
+    return { read, write, load, json: (address) => read(address)?.toJSON() };
   }
 }
 
@@ -117,6 +133,10 @@ export class BytesField extends ArrayField<ScalarField<'u8'>> {
 
   override describe(): string {
     return `bytes(${this.count})`;
+  }
+
+  override spell(): string {
+    return this.describe();
   }
 }
 
@@ -145,3 +165,6 @@ export function bytes(count: number): BytesField {
   checkInteger('the count of bytes', count, 1, ADDRESS_LIMIT - 1);
   return new BytesField(BYTE, count);
 }
+
+registerField('array', (element: Field | string, count: number) => array(asField(element), count));
+registerField('bytes', bytes);

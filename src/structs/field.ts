@@ -19,6 +19,8 @@ export declare const value: unique symbol;
 /** Types only: what a field can be set to. No property of this name exists. */
 export declare const init: unique symbol;
 
+const NOTHING: readonly number[] = Object.freeze([]);
+
 /** A field's kind, size and alignment, apart from any heap. The fields of a schema are these. */
 export abstract class Field {
   /** The word that it is made with: `'f64'`, `'array'`, `'ref'`, … */
@@ -27,11 +29,21 @@ export abstract class Field {
   abstract readonly size: number;
   /** Bytes, as C's `_Alignof`. May resolve a struct's layout. */
   abstract readonly align: number;
-  /** What has to be dropped together with the struct; undefined for a field that owns nothing. */
-  readonly owned?: string;
+  /**
+   * Offsets of the addresses (u32, 0 for none) of the blocks that the field owns, in bytes from its start:
+   * what is dropped with the struct. Empty for most.
+   */
+  get owning(): readonly number[] {
+    return NOTHING;
+  }
 
   /** All that the layout hash has to tell apart: `'array(f64,3)'`, `'ref("Node")'`. */
   abstract describe(): string;
+
+  /** As a schema spells it, structs by their names alone: what `fieldSpelled` (schema.ts) reads. */
+  spell(): string {
+    return this.describe();
+  }
 
   /**
    * The field's reader and writer for the bytes of one heap.
@@ -48,8 +60,12 @@ export type RowAccessor = Required<Pick<PropertyDescriptor, 'get' | 'set'>>;
 export interface BoundField {
   /** The value at `address`; a view or an array of its own for what is larger than a number. */
   read(address: number): unknown;
-  /** Copies `value` to `address`. */
+  /** Copies `value` to `address`. What an owning field held before is dropped: fresh bytes must be zero. */
   write(address: number, value: unknown): void;
+  /** The value, sharing no bytes with the heap; undefined where `read` already gives such. */
+  load?(address: number): unknown;
+  /** Moves the value out of an owning field, which then owns nothing; undefined for other fields. */
+  take?(address: number): unknown;
   /** The value in terms of JSON: bigints as strings, refs as addresses. */
   json(address: number): unknown;
   /** The value for an inspector, where that is not what `read` gives. */

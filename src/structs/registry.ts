@@ -27,9 +27,8 @@ import { atomicLoad, atomicStore, compareExchange } from '../memory/atomics.ts';
 import { checkInteger } from '../memory/layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Binding } from './binding.ts';
-import type { AnyStructType } from './inference.ts';
 import type { StructStore } from './store.ts';
-import { MAX_NAME_BYTES } from './struct-layout.ts';
+import type { StructLayout } from './struct-layout.ts';
 
 const MAGIC = 0x5f59414c; // 'LAY_'
 
@@ -49,6 +48,8 @@ const NAME_BYTES = 4;
 const OWNING_COUNT = 5;
 const OWNING = 6;
 
+/** Of a name in the registry, in bytes: a struct's, or the spelling of another field. */
+const LONGEST_NAME = 2047;
 /** No heap has so many: each layout is declared in source code. A longer walk is a cycle. */
 const MAX_LAYOUTS = 65_535;
 
@@ -61,8 +62,14 @@ export interface RegisteredLayout {
   readonly size: number;
   /** Bytes. */
   readonly align: number;
-  /** Offsets of the fields that own something, in bytes. */
+  /** Offsets of the addresses of owned blocks, in bytes. */
   readonly owning: readonly number[];
+}
+
+/** What is registered: a struct type, or another field under the name that `schema.ts` gives it. */
+export interface Registrable {
+  readonly name: string;
+  readonly layout: Pick<StructLayout, 'hash' | 'size' | 'align' | 'owning'>;
 }
 
 /** One thread's handle of a heap's layout registry, and of what the thread has bound to the heap. */
@@ -76,6 +83,7 @@ export class LayoutRegistry {
    * heap even when an arena of it is the first to use a type.
    */
   home: StructStore | undefined;
+  readonly #found = new Map<number, RegisteredLayout>();
   readonly #memory: Memory;
   /** Index of the registry's first word. */
   readonly #base: number;
@@ -138,9 +146,14 @@ export class LayoutRegistry {
    * @throws OutOfMemoryError when there is no room for the entry
    * @throws HeapCorruptionError when the list is damaged
    */
-  register(type: AnyStructType, store: StructStore): void {
+  register(type: Registrable, store: StructStore): void {
     const { u32 } = this.#memory;
     const name = new TextEncoder().encode(type.name);
+    if (name.length > LONGEST_NAME) {
+      throw new TypeError(
+        `a field spelled with ${name.length} bytes is too long to register: give it a struct of its own`,
+      );
+    }
     const head = this.#base + HEAD;
     let mine: Room | undefined;
     for (;;) {
@@ -160,13 +173,29 @@ export class LayoutRegistry {
    * @throws HeapCorruptionError when the list is damaged
    */
   layouts(): RegisteredLayout[] {
-    return Array.from(this.#entries(atomicLoad(this.#memory.u32, this.#base + HEAD)), (entry) =>
-      this.#read(entry),
-    ).reverse();
+    const entries = this.#entries(atomicLoad(this.#memory.u32, this.#base + HEAD));
+    return Array.from(entries, (entry) => this.#read(entry)).reverse();
+  }
+
+  /**
+   * The layout with this hash, or undefined. Layouts never change: what was found once is remembered.
+   *
+   * @throws HeapCorruptionError when the list is damaged
+   */
+  find(hash: number): RegisteredLayout | undefined {
+    const known = this.#found.get(hash);
+    if (known !== undefined) return known;
+    for (const entry of this.#entries(atomicLoad(this.#memory.u32, this.#base + HEAD))) {
+      if (this.#memory.u32[(entry >>> 2) + HASH] !== hash) continue;
+      const layout = this.#read(entry);
+      this.#found.set(hash, layout);
+      return layout;
+    }
+    return undefined;
   }
 
   /** Whether the type is registered. Throws when its name is, with another layout. */
-  #holds(type: AnyStructType, name: Uint8Array, newest: number): boolean {
+  #holds(type: Registrable, name: Uint8Array, newest: number): boolean {
     const { u32 } = this.#memory;
     for (const entry of this.#entries(newest)) {
       if (!this.#isNamed(entry, name)) continue;
@@ -206,7 +235,7 @@ export class LayoutRegistry {
     const index = entry >>> 2;
     const nameBytes = u32[index + NAME_BYTES]!;
     const owning = u32[index + OWNING_COUNT]!;
-    const nameFits = nameBytes >= 1 && nameBytes <= MAX_NAME_BYTES;
+    const nameFits = nameBytes >= 1 && nameBytes <= LONGEST_NAME;
     if (!nameFits || entry + entryBytes(nameBytes, owning) > byteLength) {
       throw new HeapCorruptionError(
         entry,
@@ -238,7 +267,7 @@ export class LayoutRegistry {
   }
 
   /** Fills in an entry that no other thread sees yet. */
-  #writeEntry(type: AnyStructType, name: Uint8Array, store: StructStore): Room {
+  #writeEntry(type: Registrable, name: Uint8Array, store: StructStore): Room {
     const { hash, size, align, owning } = type.layout;
     const room = this.#take(entryBytes(name.length, owning.length), type.name, store);
     const { u32, u8 } = this.#memory;

@@ -22,6 +22,7 @@ import { checkInteger } from '../memory/layout.ts';
 import { typedArrayOf } from './array-field.ts';
 import { type Binding, openBinding } from './binding.ts';
 import { type ColumnClass, ColumnPlace, type ColumnView, columnClassOf } from './column-view.ts';
+import { Dropper } from './drop.ts';
 import { show } from './field.ts';
 import { FixedArray, outOfRange } from './fixed-array.ts';
 import type { AnyStructType, ElementArray, FieldInit, FieldValue, schema, View } from './inference.ts';
@@ -75,7 +76,7 @@ export interface StructArray<T extends AnyStructType, L extends ArrayLayout = 'r
   /** Makes a view of its own for each struct. */
   [Symbol.iterator](): IterableIterator<View<T>>;
   toJSON(): Record<string, unknown>[];
-  /** Gives the block back. Twice does no harm. */
+  /** Gives the block back, and drops what the structs own. Twice does no harm. */
   free(): void;
   [Symbol.dispose](): void;
 }
@@ -135,10 +136,22 @@ abstract class ArrayOfStructs {
   free(): void {
     const { address } = this;
     if (address === NULL) return;
+    this.#dropElements();
     this.store.free(address as Address);
     this.address = NULL;
     this.length = 0;
     this.gate = this.gate.subarray(0, 0);
+  }
+
+  #dropElements(): void {
+    if (this.type.owning.length === 0) return;
+    const dropper = new Dropper(this.binding.store);
+    for (let index = 0; index < this.length; index++) {
+      this.type.layout.fields.forEach(({ field }, position) => {
+        dropper.pushOwned(field.owning, this.at(index).$locate(position));
+      });
+    }
+    dropper.run();
   }
 
   [INSPECT](depth: number, options: object, inspect: Inspector): string {

@@ -15,7 +15,7 @@
  */
 
 import { ADDRESS_LIMIT, alignUp } from '../memory/address.ts';
-import { checkField, Field, show } from './field.ts';
+import { checkField, type Field, show } from './field.ts';
 
 /** A field in its struct. */
 export interface FieldLayout {
@@ -45,7 +45,7 @@ export interface StructLayout {
   readonly hash: number;
   /** What the hash is taken over. */
   readonly description: string;
-  /** Offsets of the fields that own something, nested structs' included. */
+  /** Offsets of the addresses of owned blocks, those in nested structs and arrays included. */
   readonly owning: readonly number[];
 }
 
@@ -65,6 +65,7 @@ export function checkStructName(name: unknown): asserts name is string {
   if (byteLength === 0 || byteLength > MAX_NAME_BYTES || /\p{Cs}/u.test(name)) {
     throw new TypeError(`a struct's name must be 1 to ${MAX_NAME_BYTES} bytes of UTF-8, got ${show(name)}`);
   }
+  if (name.startsWith(':')) throw new TypeError(`a struct's name must not start with ':', got ${show(name)}`);
 }
 
 /**
@@ -131,7 +132,7 @@ export function resolveLayout(name: string, schema: object): StructLayout {
     align,
     hash: hashOf(description),
     description,
-    owning: Object.freeze(fields.flatMap(owningOffsets)),
+    owning: Object.freeze(fields.flatMap(({ field, offset }) => field.owning.map((inner) => offset + inner))),
   });
 }
 
@@ -157,19 +158,8 @@ export function containsItself(name: string): TypeError {
   );
 }
 
-function owningOffsets({ field, offset }: FieldLayout): number[] {
-  if (field.owned !== undefined) return [offset];
-  if (!isStruct(field)) return [];
-  return field.layout.owning.map((inner) => offset + inner);
-}
-
-/** A struct type, seen as the field that it also is. */
-function isStruct(field: Field): field is Field & { readonly layout: StructLayout } {
-  return field instanceof Field && field.kind === 'struct';
-}
-
 /** 32-bit FNV-1a over the text's UTF-8 bytes. */
-function hashOf(text: string): number {
+export function hashOf(text: string): number {
   let hash = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193);
   return hash >>> 0;

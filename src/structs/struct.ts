@@ -13,8 +13,10 @@
 import { OutOfMemoryError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
 import { type Binding, openBinding } from './binding.ts';
+import { dropOwned } from './drop.ts';
 import { type BoundField, Field, type init, type value } from './field.ts';
 import type { AnyStructType, FieldsOnly, Init, LooseSchema, schema, View } from './inference.ts';
+import { declareStruct } from './schema.ts';
 import type { StructStore } from './store.ts';
 import {
   type ArrayLayout,
@@ -31,7 +33,7 @@ import {
   resolveLayout,
   type StructLayout,
 } from './struct-layout.ts';
-import { assign, isViewMember, type RowView, refusedAddress, unknownField } from './view.ts';
+import { assign, isViewMember, loadStruct, type RowView, refusedAddress, unknownField } from './view.ts';
 
 let types = 0;
 
@@ -137,8 +139,16 @@ export class StructType<Fields = unknown, Name extends string = string> extends 
     return openArray(this, store, handle) as never;
   }
 
+  override get owning(): readonly number[] {
+    return this.layout.owning;
+  }
+
   override describe(): string {
     return this.layout.description;
+  }
+
+  override spell(): string {
+    return JSON.stringify(this.name);
   }
 
   override bind(store: StructStore): BoundField {
@@ -146,7 +156,8 @@ export class StructType<Fields = unknown, Name extends string = string> extends 
     const { View } = binding;
     const read = (address: number): RowView => new View(address);
     const write = (address: number, given: unknown): void => assign(binding, address, given);
-    return { read, write, json: (address) => read(address).toJSON() };
+    const load = (address: number): unknown => loadStruct(binding, address);
+    return { read, write, load, json: (address) => read(address).toJSON() };
   }
 
   #resolve(): StructLayout {
@@ -174,7 +185,9 @@ export function struct<const Name extends string, S extends LooseSchema>(
   name: Name,
   schema: S & NoInfer<FieldsOnly<S>>,
 ): StructType<S, Name> {
-  return new StructType(name, schema);
+  const type = new StructType<S, Name>(name, schema);
+  declareStruct(type);
+  return type;
 }
 
 /** The type in this heap: one array read once it is known there. */
@@ -210,6 +223,7 @@ function initialize(binding: Binding, store: StructStore, address: Address, init
   try {
     assign(binding, address, init);
   } catch (error) {
+    dropOwned(binding.store, binding.type.owning, address);
     store.free(address);
     throw error;
   }

@@ -225,6 +225,16 @@ export function assign(binding: Binding, address: number, init: unknown): void {
   }
 }
 
+/** A plain object of the fields' values that shares no bytes with the heap. */
+export function loadStruct({ fields, names, offsets }: Binding, address: number): Record<string, unknown> {
+  const copy: Record<string, unknown> = {};
+  for (let index = 0; index < fields.length; index++) {
+    const { read, load = read } = fields[index]!;
+    copy[names[index]!] = load(address + offsets[index]!);
+  }
+  return copy;
+}
+
 function indexOf(type: AnyStructType, field: string): number {
   const index = type.layout.indexes.get(field);
   if (index === undefined) throw unknownField(type, field);
@@ -261,6 +271,11 @@ export function rowOf(view: unknown, act: string): Binding {
     throw new TypeError(`${act}: an element of a columns array of ${view.$binding.type.name} has no address`);
   }
   return view.$row;
+}
+
+/** The offsets of what the struct of a view owns; none for what is no view. */
+export function owningOf(view: unknown): readonly number[] {
+  return view instanceof StructView && view.$row !== undefined ? view.$row.type.owning : [];
 }
 
 function isDeleted(view: StructView): boolean {

@@ -74,7 +74,9 @@ describe('a registry', () => {
       override readonly kind = 'owner';
       override readonly size = 8;
       override readonly align = 8;
-      override readonly owned = 'owner';
+      override get owning() {
+        return [0];
+      }
       override describe = () => 'owner';
       override bind = () => ({ read: () => 0, write: () => {}, json: () => 0 });
     }
@@ -267,7 +269,7 @@ describe('damaged bytes are found', () => {
     ['a cycle', (u32, e) => (u32[e] = e * 4), 'the list of layouts runs in a circle'],
     ['a long cycle', (u32, e) => (u32[u32[e]! / 4] = e * 4), 'the list of layouts runs in a circle'],
     ['no name', (u32, e) => (u32[e + 4] = 0), 'a layout has a name of 0 bytes and 0 owning fields'],
-    ['too long a name', (u32, e) => (u32[e + 4] = 256), 'a layout has a name of 256 bytes'],
+    ['too long a name', (u32, e) => (u32[e + 4] = 2048), 'a layout has a name of 2048 bytes'],
     ['too many owning fields', (u32, e) => (u32[e + 5] = 2 ** 30), 'and 1073741824 owning fields'],
   ])('%s', (_, damage, message) => {
     const store = damaged(damage);
