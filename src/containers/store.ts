@@ -26,6 +26,8 @@ export interface ContainerStore extends Allocator, StructStore {
   trySend(address: Address): boolean;
   /** Takes over a block that is on its way. False when it is not; of several threads one gets it. */
   tryReceive(address: Address): boolean;
+  /** Makes this thread the owner of a block that nobody else can reach any more. False when it is none. */
+  tryAdopt(address: Address): boolean;
   /** How often the block at `address` was freed (modulo 256), or -1 when it is no live block. */
   generationOf(address: Address): number;
 }

@@ -121,6 +121,11 @@ export class Arena implements Allocator, StructStore {
     return false;
   }
 
+  /** As {@link tryShare}: always false. */
+  tryAdopt(_address: Address): boolean {
+    return false;
+  }
+
   /** How often the block at `address` was freed: an arena's blocks are not told apart, so 0; -1 for no block. */
   generationOf(address: Address): number {
     return this.#bump.ownershipIndex(address) < 0 ? -1 : 0;

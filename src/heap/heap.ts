@@ -465,6 +465,11 @@ export class Heap implements Allocator, StructStore {
     return this.#locked.tryReceive(address);
   }
 
+  /** See `Locked.tryAdopt`. */
+  tryAdopt(address: Address): boolean {
+    return this.#locked.tryAdopt(address);
+  }
+
   /** How often the block at `address` was freed (modulo 256), or -1 when it is no live block. */
   generationOf(address: Address): number {
     return this.#locked.generationOf(address);
