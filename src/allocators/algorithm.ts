@@ -65,15 +65,16 @@ export abstract class Algorithm implements Allocator {
   readonly start: Address;
   /** Who holds what this handle allocates. */
   readonly thread: Thread;
+  // `declare`: V8 checks the type of a field that starts out undefined at each use.
   /** The slot bits that this handle writes into ownership words. */
-  readonly owner: number;
-  protected readonly i32: Int32Array;
-  protected readonly u32: Uint32Array;
-  protected readonly f64: Float64Array;
+  declare readonly owner: number;
+  protected declare readonly i32: Int32Array;
+  protected declare readonly u32: Uint32Array;
+  protected declare readonly f64: Float64Array;
   /** Index of the control block's first 32-bit word. */
-  protected readonly word: number;
+  protected declare readonly word: number;
   /** Index of the control block's first f64. */
-  protected readonly double: number;
+  protected declare readonly double: number;
 
   protected constructor(memory: Memory, start: number, thread: Thread = Thread.of(memory)) {
     this.memory = memory;
