@@ -25,10 +25,11 @@ import type { Memory } from '../memory/memory.ts';
 import { Thread } from '../sync/thread.ts';
 import type { Allocator, AllocatorStats, BlockInfo } from './allocator.ts';
 import * as control from './control.ts';
-import { FREE, handWord, isHeld, ownerBits, STATE_NAMES, slotOf, stateOf } from './ownership.ts';
+import * as ownership from './ownership.ts';
 
-// V8 folds the constants of a module, but loads imported ones at each use.
+// V8 folds the constants of a module, but loads imported ones, functions too, at each use.
 const { NULL, UNIT } = addresses;
+const { FREE, handWord, isHeld, ownerBits, STATE_NAMES, slotOf, stateOf } = ownership;
 const { DEFAULT_ALIGN } = layouts;
 const { ALLOCATIONS, FAILURES, FREES, PEAK, USED } = control;
 

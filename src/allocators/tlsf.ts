@@ -27,12 +27,13 @@ import * as addresses from '../memory/address.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Thread } from '../sync/thread.ts';
 import { checkRegion, layControl, type RegionOptions, sealControl } from './algorithm.ts';
-import { frontPadding, geometryIndex, IS_FREE, MIN_UNITS, nextIndex, prevIndex, unitsIn } from './block.ts';
+import * as blocks from './block.ts';
 import { BoundaryTags, corrupt } from './boundary-tags.ts';
 import { CONTROL_BYTES, checkControl, KIND_TLSF } from './control.ts';
 
-// V8 folds the constants of a module, but loads imported ones at each use.
+// V8 folds the constants of a module, but loads imported ones, functions too, at each use.
 const { UNIT } = addresses;
+const { frontPadding, geometryIndex, IS_FREE, MIN_UNITS, nextIndex, prevIndex, unitsIn } = blocks;
 
 const ROW_BITS = 5;
 const BINS_PER_ROW = 1 << ROW_BITS;
