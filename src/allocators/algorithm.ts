@@ -69,13 +69,13 @@ export abstract class Algorithm implements Allocator {
   // `declare`: V8 checks the type of a field that starts out undefined at each use.
   /** The slot bits that this handle writes into ownership words. */
   declare readonly owner: number;
-  protected declare readonly i32: Int32Array;
-  protected declare readonly u32: Uint32Array;
-  protected declare readonly f64: Float64Array;
+  declare protected readonly i32: Int32Array;
+  declare protected readonly u32: Uint32Array;
+  declare protected readonly f64: Float64Array;
   /** Index of the control block's first 32-bit word. */
-  protected declare readonly word: number;
+  declare protected readonly word: number;
   /** Index of the control block's first f64. */
-  protected declare readonly double: number;
+  declare protected readonly double: number;
 
   protected constructor(memory: Memory, start: number, thread: Thread = Thread.of(memory)) {
     this.memory = memory;
