@@ -25,10 +25,11 @@ import type { Memory } from '../memory/memory.ts';
 import { Thread } from '../sync/thread.ts';
 import type { Allocator, AllocatorStats, BlockInfo } from './allocator.ts';
 import * as control from './control.ts';
-import { FREE, handWord, isHeld, ownerBits, STATE_NAMES, slotOf, stateOf } from './ownership.ts';
+import * as ownership from './ownership.ts';
 
-// V8 folds the constants of a module, but loads imported ones at each use.
+// V8 folds the constants of a module, but loads imported ones, functions too, at each use.
 const { NULL, UNIT } = addresses;
+const { FREE, handWord, isHeld, ownerBits, STATE_NAMES, slotOf, stateOf } = ownership;
 const { DEFAULT_ALIGN } = layouts;
 const { ALLOCATIONS, FAILURES, FREES, PEAK, USED } = control;
 
@@ -65,15 +66,16 @@ export abstract class Algorithm implements Allocator {
   readonly start: Address;
   /** Who holds what this handle allocates. */
   readonly thread: Thread;
+  // `declare`: V8 checks the type of a field that starts out undefined at each use.
   /** The slot bits that this handle writes into ownership words. */
-  readonly owner: number;
-  protected readonly i32: Int32Array;
-  protected readonly u32: Uint32Array;
-  protected readonly f64: Float64Array;
+  declare readonly owner: number;
+  declare protected readonly i32: Int32Array;
+  declare protected readonly u32: Uint32Array;
+  declare protected readonly f64: Float64Array;
   /** Index of the control block's first 32-bit word. */
-  protected readonly word: number;
+  declare protected readonly word: number;
   /** Index of the control block's first f64. */
-  protected readonly double: number;
+  declare protected readonly double: number;
 
   protected constructor(memory: Memory, start: number, thread: Thread = Thread.of(memory)) {
     this.memory = memory;

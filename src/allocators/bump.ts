@@ -22,15 +22,7 @@ import { checkInteger } from '../memory/layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Thread } from '../sync/thread.ts';
 import { Algorithm, checkRegion, layControl, type RegionOptions, sealControl } from './algorithm.ts';
-import {
-  ALIGNED,
-  geometryIndex,
-  geometryOf,
-  HEADER_BYTES,
-  IS_FREE,
-  ownershipIndexOf,
-  unitsIn,
-} from './block.ts';
+import * as blocks from './block.ts';
 import {
   ALLOCATIONS,
   CONTROL_BYTES,
@@ -42,7 +34,11 @@ import {
   OWN,
   USED,
 } from './control.ts';
-import { freeWord, liveWord, withoutClass } from './ownership.ts';
+import * as ownership from './ownership.ts';
+
+// V8 folds the constants of a module, but loads imported ones, functions too, at each use.
+const { ALIGNED, geometryIndex, geometryOf, HEADER_BYTES, IS_FREE, ownershipIndexOf, unitsIn } = blocks;
+const { freeWord, liveWord, withoutClass } = ownership;
 
 const NEXT = OWN;
 

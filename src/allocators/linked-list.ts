@@ -24,9 +24,12 @@ import { UNIT } from '../memory/address.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Thread } from '../sync/thread.ts';
 import { checkRegion, layControl, type RegionOptions, sealControl } from './algorithm.ts';
-import { frontPadding, geometryIndex, IS_FREE, nextIndex, prevIndex, unitsIn } from './block.ts';
+import * as blocks from './block.ts';
 import { BoundaryTags } from './boundary-tags.ts';
 import { CONTROL_BYTES, checkControl, KIND_LINKED_LIST, OWN } from './control.ts';
+
+// V8 folds the constants of a module, but loads imported ones, functions too, at each use.
+const { frontPadding, geometryIndex, IS_FREE, nextIndex, prevIndex, unitsIn } = blocks;
 
 const HEAD = OWN;
 

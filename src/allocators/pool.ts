@@ -32,7 +32,10 @@ import {
   sealControl,
 } from './algorithm.ts';
 import { CONTROL_BYTES, checkControl, KIND_POOL, OWN, PARAM, USED } from './control.ts';
-import { freeWord, liveWord, withoutClass } from './ownership.ts';
+import * as ownership from './ownership.ts';
+
+// V8 folds the constants of a module, but loads imported ones, functions too, at each use.
+const { freeWord, liveWord, withoutClass } = ownership;
 
 const HEAD = OWN;
 const FRESH = OWN + 1;

@@ -62,7 +62,8 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
   readonly start: Address;
   /** The locked allocator behind the caches. */
   readonly inner: Locked<A>;
-  protected readonly i32: Int32Array;
+  // `declare`: V8 checks the type of a field that starts out undefined at each use.
+  declare protected readonly i32: Int32Array;
   readonly #f64: Float64Array;
   protected readonly cache = new Int32Array(CACHE_WORDS);
   /** Allocations that the cache served since they were last published, by class. */
@@ -76,7 +77,7 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
   readonly #lists: TransferList[] = [];
   readonly #peers: Peers | undefined;
   /** HAND(me), of no class and generation. */
-  protected readonly hand: number;
+  declare protected readonly hand: number;
   readonly #batchBytes: number;
   // The units between which blocks lay when it was last asked.
   protected lowest = 0;

@@ -108,16 +108,16 @@ export class ThreadCached<A extends Algorithm = Algorithm> extends ThreadCache<A
     if (typeof size === 'number' && size <= LARGEST_CLASS && size >>> 0 === size && align === DEFAULT_ALIGN) {
       const base = SHIFTED_CLASS_OF[(size + 15) >>> 4]!;
       const cache = this.cache;
-      const top = cache[base]! - 2;
+      const top = (cache[base]! - 2) | 0;
       if (top > base) {
         const unit = cache[top]!;
         const word = cache[top + 1]!;
-        const index = unit * 2 - 1;
+        const index = ((unit << 1) - 1) | 0;
         if (this.i32[index] === word) {
           cache[base] = top;
           this.hits[base >>> CLASS_SHIFT]! += 1;
           this.i32[index] = word ^ HAND_TO_LIVE;
-          return (unit * UNIT) as Address;
+          return ((unit << 3) >>> 0) as Address;
         }
       }
     }
@@ -126,8 +126,8 @@ export class ThreadCached<A extends Algorithm = Algorithm> extends ThreadCache<A
 
   free(address: Address): void {
     const unit = address >>> 3;
-    if (unit * UNIT === address && unit >= this.lowest && unit <= this.highest) {
-      const index = unit * 2 - 1;
+    if ((unit << 3) >>> 0 === address && unit >= this.lowest && unit <= this.highest) {
+      const index = ((unit << 1) - 1) | 0;
       const word = this.i32[index]!;
       // LIVE, FLIGHT, SHARED or ORPHAN: see isHeld in ownership.ts.
       if (((word >>> 29) - FIRST_HELD) >>> 0 <= HELD_STATES) {

@@ -27,12 +27,13 @@ import * as addresses from '../memory/address.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Thread } from '../sync/thread.ts';
 import { checkRegion, layControl, type RegionOptions, sealControl } from './algorithm.ts';
-import { frontPadding, geometryIndex, IS_FREE, MIN_UNITS, nextIndex, prevIndex, unitsIn } from './block.ts';
-import { BoundaryTags } from './boundary-tags.ts';
+import * as blocks from './block.ts';
+import { BoundaryTags, corrupt } from './boundary-tags.ts';
 import { CONTROL_BYTES, checkControl, KIND_TLSF } from './control.ts';
 
-// V8 folds the constants of a module, but loads imported ones at each use.
+// V8 folds the constants of a module, but loads imported ones, functions too, at each use.
 const { UNIT } = addresses;
+const { frontPadding, geometryIndex, IS_FREE, MIN_UNITS, nextIndex, prevIndex, unitsIn } = blocks;
 
 const ROW_BITS = 5;
 const BINS_PER_ROW = 1 << ROW_BITS;
@@ -209,7 +210,7 @@ export class TlsfAllocator extends BoundaryTags {
   #next(block: number): number {
     const next = this.i32[nextIndex(block)]!;
     if (next !== 0 && this.i32[prevIndex(next)] !== block) {
-      throw new HeapCorruptionError(next * UNIT, 'prev does not mirror next');
+      throw corrupt(next, 'prev does not mirror next');
     }
     return next;
   }
@@ -218,7 +219,7 @@ export class TlsfAllocator extends BoundaryTags {
   #prev(block: number, bin: number): number {
     const prev = this.i32[prevIndex(block)]!;
     if (this.i32[prev === 0 ? this.word + HEADS + bin : nextIndex(prev)] !== block) {
-      throw new HeapCorruptionError(block * UNIT, 'next does not mirror prev');
+      throw corrupt(block, 'next does not mirror prev');
     }
     return prev;
   }

@@ -28,7 +28,8 @@ import { Locked } from '../allocators/locked.ts';
 import { ownerBits } from '../allocators/ownership.ts';
 import { ThreadCached } from '../allocators/thread-cached.ts';
 import { AttachError, DetachedError, InvalidFreeError } from '../errors.ts';
-import { type Address, KiB, NULL } from '../memory/address.ts';
+import * as addresses from '../memory/address.ts';
+import { type Address, KiB } from '../memory/address.ts';
 import { Memory } from '../memory/memory.ts';
 import { releaseView } from '../structs/deleted-view.ts';
 import { dropOwned } from '../structs/drop.ts';
@@ -65,6 +66,9 @@ import {
   type Superblock,
 } from './superblock.ts';
 import { type HeapCore, Tracker } from './tracking.ts';
+
+// V8 folds the constants of a module, but loads imported ones at each use.
+const { NULL } = addresses;
 
 const LAYOUT_BYTES = 4 * KiB;
 const SCOPE_BYTES = 64 * KiB;
