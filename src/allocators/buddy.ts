@@ -42,10 +42,7 @@ import {
   sealControl,
 } from './algorithm.ts';
 import { CONTROL_BYTES, checkControl, END, KIND_BUDDY, OWN, PARAM } from './control.ts';
-import * as ownership from './ownership.ts';
-
-// V8 folds the constants of a module, but loads imported ones, functions too, at each use.
-const { freeWord, liveWord, withoutClass } = ownership;
+import { freeWord, liveWord, withoutClass } from './ownership.ts';
 
 const FREE_BIT = 0x80;
 const ALIGNED_BIT = 0x40;
