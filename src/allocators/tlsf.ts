@@ -28,8 +28,8 @@ import type { Memory } from '../memory/memory.ts';
 import type { Thread } from '../sync/thread.ts';
 import { checkRegion, layControl, type RegionOptions, sealControl } from './algorithm.ts';
 import { frontPadding, geometryIndex, IS_FREE, MIN_UNITS, nextIndex, prevIndex, unitsIn } from './block.ts';
-import { BoundaryTags } from './boundary-tags.ts';
 import { CONTROL_BYTES, checkControl, KIND_TLSF } from './control.ts';
+import { Runs } from './runs.ts';
 
 // V8 folds the constants of a module, but loads imported ones at each use.
 const { UNIT } = addresses;
@@ -51,7 +51,7 @@ const INDEX_BYTES = addresses.alignUp((1 + ROWS + BINS) * 4, UNIT);
 const TRIES = 8;
 
 /** The general-purpose allocator: constant time, little fragmentation. */
-export class TlsfAllocator extends BoundaryTags {
+export class TlsfAllocator extends Runs {
   /**
    * Lays out an empty allocator.
    *
@@ -59,7 +59,7 @@ export class TlsfAllocator extends BoundaryTags {
    */
   static create(memory: Memory, options: RegionOptions = {}): TlsfAllocator {
     const controlBytes = CONTROL_BYTES + INDEX_BYTES;
-    const region = checkRegion(memory, options, BoundaryTags.leastBytes(controlBytes));
+    const region = checkRegion(memory, options, Runs.leastBytes(controlBytes));
     const first = region.start + controlBytes;
     layControl(memory, region, 0, first, region.end);
     memory.u8.fill(0, region.start + CONTROL_BYTES, first);
