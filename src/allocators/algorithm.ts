@@ -29,7 +29,8 @@ import * as ownership from './ownership.ts';
 
 // V8 folds the constants of a module, but loads imported ones, functions too, at each use.
 const { NULL, UNIT } = addresses;
-const { FREE, handWord, isHeld, ownerBits, STATE_NAMES, slotOf, stateOf } = ownership;
+const { FREE, generationOf, handWord, isHeld, ownerBits, STATE_NAMES, slotOf, stateOf, withoutClass } =
+  ownership;
 const { DEFAULT_ALIGN } = layouts;
 const { ALLOCATIONS, FAILURES, FREES, PEAK, USED } = control;
 
@@ -56,6 +57,9 @@ export interface OwnershipCodec {
   readonly base: number;
 }
 
+/** Words for as many runs as a cache has blocks. */
+const RUN_WORDS = 256;
+
 /** How many numbers {@link Algorithm.measure} writes. */
 export const MEASURES = 8;
 
@@ -76,6 +80,10 @@ export abstract class Algorithm implements Allocator {
   declare protected readonly word: number;
   /** Index of the control block's first f64. */
   declare protected readonly double: number;
+
+  /** What the calls for many hand to each other: see there. */
+  protected readonly runs = new Int32Array(RUN_WORDS);
+  protected runCount = 0;
 
   protected constructor(memory: Memory, start: number, thread: Thread = Thread.of(memory)) {
     this.memory = memory;
@@ -225,6 +233,67 @@ export abstract class Algorithm implements Allocator {
     f64[double + FREES]! += 1;
     this.freeBlock(address);
   }
+
+  // ── Many at once, for caches: entries are pairs of unit and ownership word ──────────────────────
+
+  /**
+   * Allocates up to `count` blocks of a size, and counts. Requires: lock held.
+   *
+   * @param bits what their ownership words are to be, but for the generation
+   * @returns how many there are; `layMany` writes them into entries
+   */
+  takeMany(size: number, count: number, bits: number): number {
+    const { runs } = this;
+    let got = 0;
+    for (; got < count; got++) {
+      const address = this.allocate(size, DEFAULT_ALIGN);
+      if (address === NULL) break;
+      const index = this.ownershipIndexAt(address);
+      this.i32[index] = bits | generationOf(this.i32[index]!);
+      runs[got] = address / UNIT;
+    }
+    return got;
+  }
+
+  /** Writes entries for what `takeMany` took. Returns whether `cutMany` is to be called. Needs no lock. */
+  layMany(count: number, _bits: number, entries: Int32Array, at: number): boolean {
+    const { runs } = this;
+    for (let i = 0; i < count; i++) {
+      entries[at + 2 * i] = runs[i]!;
+      entries[at + 2 * i + 1] = this.ownershipAt((runs[i]! * UNIT) as Address);
+    }
+    return false;
+  }
+
+  /** Makes blocks of their own of what `layMany` laid. Requires: lock held. */
+  cutMany(): void {}
+
+  /**
+   * Makes ready what `releaseMany` will free: the blocks of the entries from `from` to `to`, but for those
+   * whose ownership word differs from the entry's, which are another thread's. Needs no lock.
+   *
+   * @returns how many it left out
+   */
+  joinMany(entries: Int32Array, from: number, to: number): number {
+    const { runs } = this;
+    let count = 0;
+    for (let at = from; at < to; at += 2) {
+      const index = this.ownershipIndexAt((entries[at]! * UNIT) as Address);
+      if (this.i32[index] !== entries[at + 1]) continue;
+      // Not the entry's any more: a second entry of the same block is left out.
+      this.i32[index] = withoutClass(entries[at + 1]!);
+      runs[count++] = entries[at]!;
+    }
+    this.runCount = count;
+    return (to - from) / 2 - count;
+  }
+
+  /** Frees what `joinMany` made ready, and counts. Requires: lock held. */
+  releaseMany(): void {
+    for (let i = 0; i < this.runCount; i++) this.release((this.runs[i]! * UNIT) as Address);
+  }
+
+  // ── Resize and look ─────────────────────────────────────────────────────────────────────────────
 
   /** Resizes a block that the user holds and counts. Requires: lock held. */
   resizeInPlace(address: Address, size: number): boolean {

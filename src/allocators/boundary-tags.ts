@@ -89,7 +89,7 @@ export abstract class BoundaryTags extends Algorithm {
     const rest = total - padding - need;
     let taken = need;
     if (rest >= MIN_UNITS) {
-      this.#splitBack(found, total, padding, need);
+      this.splitBack(found, total, padding, need);
     } else {
       if (padding === 0) this.unlinkFree(found, total);
       taken = total - padding;
@@ -113,7 +113,7 @@ export abstract class BoundaryTags extends Algorithm {
   }
 
   /** Leaves what lies above `padding + need` units of a free block as a free block of its own. */
-  #splitBack(found: number, total: number, padding: number, need: number): void {
+  protected splitBack(found: number, total: number, padding: number, need: number): void {
     const rest = found + padding + need;
     const restUnits = total - padding - need;
     if (padding === 0) this.relinkFree(found, total, rest, restUnits);
@@ -130,11 +130,11 @@ export abstract class BoundaryTags extends Algorithm {
     const own = ownershipIndexOf(block);
     i32[own] = freeWord(i32[own]!);
     i32[geometryIndex(block)] = (geometry & ~ALIGNED) | IS_FREE;
-    this.#coalesce(block, unitsIn(geometry), (geometry & BELOW_FREE) !== 0);
+    this.coalesce(block, unitsIn(geometry), (geometry & BELOW_FREE) !== 0);
   }
 
   /** Merges a free block that is in no index with its free neighbours, and puts it into the index. */
-  #coalesce(block: number, units: number, belowIsFree: boolean): void {
+  protected coalesce(block: number, units: number, belowIsFree: boolean): void {
     const { i32 } = this;
     const above = block + units;
     const aboveIsFree = (i32[geometryIndex(above)]! & IS_FREE) !== 0;
@@ -299,7 +299,7 @@ export abstract class BoundaryTags extends Algorithm {
     if (above === 0) i32[this.word + END] = high;
     if (gap === 0) i32[this.word + FIRST] = low;
     i32[this.word + CLAIMED]! += high - low;
-    this.#coalesce(block, top - block, belowFlags !== 0);
+    this.coalesce(block, top - block, belowFlags !== 0);
     return true;
   }
 

@@ -62,12 +62,13 @@ export function drainList(inner: Locked, list: TransferList, start: Address): vo
   if (list.count === 0) return;
   const { i32 } = inner.memory;
   const core = inner.inner;
+  const taken = new Int32Array(1);
   list.acquire();
   try {
     inner.acquire();
     try {
-      while (list.count !== 0) {
-        const address = (list.pop() * UNIT) as Address;
+      while (list.take(1, taken, 0) !== 0) {
+        const address = (taken[0]! * UNIT) as Address;
         const index = core.ownershipIndexAt(address);
         if (stateOf(i32[index]!) !== TRANSFER) {
           throw new HeapCorruptionError(address, 'a block on a transfer list was overwritten');

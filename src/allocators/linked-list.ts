@@ -25,8 +25,8 @@ import type { Memory } from '../memory/memory.ts';
 import type { Thread } from '../sync/thread.ts';
 import { checkRegion, layControl, type RegionOptions, sealControl } from './algorithm.ts';
 import * as blocks from './block.ts';
-import { BoundaryTags } from './boundary-tags.ts';
 import { CONTROL_BYTES, checkControl, KIND_LINKED_LIST, OWN } from './control.ts';
+import { Runs } from './runs.ts';
 
 // V8 folds the constants of a module, but loads imported ones, functions too, at each use.
 const { frontPadding, geometryIndex, IS_FREE, nextIndex, prevIndex, unitsIn } = blocks;
@@ -34,14 +34,14 @@ const { frontPadding, geometryIndex, IS_FREE, nextIndex, prevIndex, unitsIn } = 
 const HEAD = OWN;
 
 /** A first-fit free list: simple, compact, good for few live blocks. */
-export class LinkedListAllocator extends BoundaryTags {
+export class LinkedListAllocator extends Runs {
   /**
    * Lays out an empty allocator.
    *
    * @throws RangeError when the region is misaligned, outside the memory, or below 96 bytes
    */
   static create(memory: Memory, options: RegionOptions = {}): LinkedListAllocator {
-    const region = checkRegion(memory, options, BoundaryTags.leastBytes(CONTROL_BYTES));
+    const region = checkRegion(memory, options, Runs.leastBytes(CONTROL_BYTES));
     const first = region.start + CONTROL_BYTES;
     layControl(memory, region, 0, first, region.end);
     const allocator = new LinkedListAllocator(memory, region.start, options.thread);

@@ -10,7 +10,8 @@
  * twice at the same moment by two threads is found when it leaves a cache, dropped and counted.
  *
  * Caches are bounded in bytes: a full one gives its older half to the transfer list, a full list gives to
- * the allocator, where blocks coalesce. Before NULL all that this thread can reach goes back, idle
+ * the allocator, where blocks coalesce. Blocks that lie in a row go there at once (see runs.ts), so that a
+ * pipeline gets neighbours again. Before NULL all that this thread can reach goes back, idle
  * threads' caches too, and others are asked to flush at their next slow path.
  *
  * Lock order: class locks ascending → allocator.
@@ -50,6 +51,8 @@ const MOST_BATCH = 60;
 const LEAST_BATCH = 2;
 /** How many batches a transfer list holds before it gives to the allocator. */
 const LIST_BATCHES = 8;
+/** From so many blocks on a batch that lies in a row is worth an exchange with the allocator. */
+const LONG_BATCH = 32;
 
 /** HAND and LIVE differ by this bit alone, so that one flips into the other. */
 export const HAND_TO_LIVE = (HAND ^ LIVE) << 29;
@@ -103,7 +106,7 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
     const timeout = lockTimeout === undefined ? {} : { timeout: lockTimeout };
     for (let cls = 0; cls < CLASSES; cls++) {
       this.#lists.push(
-        new TransferList(memory, (start + HEADER_BYTES + cls * LIST_BYTES) as Address, {
+        new TransferList(memory, (start + HEADER_BYTES + cls * LIST_BYTES) as Address, CLASS_BYTES[cls]!, {
           thread,
           ...timeout,
         }),
@@ -182,55 +185,76 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
     let got = 0;
     try {
       this.#publish(cls);
-      for (; got < wanted && list.count !== 0; got++) {
-        const unit = list.pop();
-        const index = this.indexOf(unit);
-        const word = this.i32[index]!;
-        if (stateOf(word) !== TRANSFER || (word & CLASS_MASK) !== base) {
-          throw new HeapCorruptionError(unit * UNIT, 'a block on a transfer list was overwritten');
-        }
-        this.#put(cls, unit, index, classedHandWord(word, this.hand, base));
-      }
+      got = list.take(wanted, this.cache, base + 2);
+      this.#receive(cls, got);
     } finally {
       list.lock.release();
     }
     return got > 0 ? got : this.#import(cls, wanted);
   }
 
-  /** Gets `wanted` blocks from the allocator into the cache. Returns how many it had. */
+  /** Makes the first `count` units of an empty cache its blocks. Requires: class lock held. */
+  #receive(cls: number, count: number): void {
+    const { i32, cache, hand } = this;
+    const base = cls << CLASS_SHIFT;
+    const end = base + 2 + 2 * count;
+    for (let at = base + 2; at < end; at += 2) {
+      const unit = cache[at]!;
+      const index = this.indexOf(unit);
+      const word = i32[index]!;
+      if (stateOf(word) !== TRANSFER || (word & CLASS_MASK) !== base) {
+        throw new HeapCorruptionError(unit * UNIT, 'a block on a transfer list was overwritten');
+      }
+      const held = classedHandWord(word, hand, base);
+      i32[index] = held;
+      cache[at + 1] = held;
+      cache[base] = at + 2;
+    }
+    this.#balance[cls]! += count;
+  }
+
+  /** Gets `wanted` blocks or more from the allocator into an empty cache. Returns how many it had. */
   #import(cls: number, wanted: number): number {
     const { inner } = this;
+    const core = inner.inner;
     const base = cls << CLASS_SHIFT;
-    const size = CLASS_BYTES[cls]!;
-    let got = 0;
+    const bits = this.hand | base;
+    // Nearly a full cache for who needs many: an eighth of a batch is left for frees.
+    const isMany = wanted >= LONG_BATCH && wanted === this.#batch(cls);
+    const count = isMany ? 2 * wanted - (wanted >>> 3) : wanted;
+    let got: number;
     inner.acquire();
     try {
-      for (; got < wanted; got++) {
-        const address = inner.inner.allocate(size, DEFAULT_ALIGN);
-        if (address === NULL) break;
-        const unit = address / UNIT;
-        const index = this.indexOf(unit);
-        this.#put(cls, unit, index, classedHandWord(this.i32[index]!, this.hand, base));
-      }
+      got = core.takeMany(CLASS_BYTES[cls]!, count, bits);
       this.#f64[this.#double + IMPORTED]! += got;
     } finally {
       inner.lock.release();
     }
+    if (core.layMany(got, bits, this.cache, base + 2)) {
+      inner.acquire();
+      core.cutMany();
+      inner.lock.release();
+    }
+    this.cache[base]! += 2 * got;
+    this.#balance[cls]! += got;
     return got;
   }
 
-  /** Gives the older half of a full cache to the transfer list, or to the allocator when that is full. */
+  /** Gives the older half of a full cache to the transfer list, to the allocator when that is full; a row whole. */
   #flushBatch(cls: number): void {
     const list = this.#lists[cls]!;
     const base = cls << CLASS_SHIFT;
     const batch = this.#batch(cls);
-    const end = base + 2 + 2 * batch;
+    const half = base + 2 + 2 * batch;
+    // Blocks in a row merge again, all at once: the next refill gets them in a row too.
+    const merges = batch >= LONG_BATCH && this.#isRow(base + 2, half, (CLASS_BYTES[cls]! >>> 3) + 1);
+    const end = merges ? this.cache[base]! : half;
     this.#flushes++;
     list.acquire();
     let kept: boolean;
     try {
       this.#publish(cls);
-      kept = list.count < LIST_BATCHES * batch;
+      kept = !merges && list.count < LIST_BATCHES * batch;
       for (let at = base + 2; kept && at < end; at += 2) {
         const index = this.indexOf(this.cache[at]!);
         if (this.i32[index] !== this.cache[at + 1]) {
@@ -246,23 +270,30 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
     if (!kept) this.#export(base + 2, end);
     this.cache.copyWithin(base + 2, end, this.cache[base]!);
     this.cache[base]! -= end - (base + 2);
-    this.#balance[cls]! -= batch;
+    this.#balance[cls]! -= (end - base - 2) / 2;
+  }
+
+  /** Whether most of the entries are neighbours of the one before, which the allocator takes back in one step. */
+  #isRow(from: number, to: number, units: number): boolean {
+    const { cache } = this;
+    let pairs = 0;
+    for (let at = from + 2; at < to; at += 2) {
+      const step = cache[at]! - cache[at - 2]!;
+      if (step === units || step === -units) pairs++;
+    }
+    return pairs * 4 >= to - from;
   }
 
   /** Frees the cache entries from `from` to `to` in the allocator. The caller takes them out of the cache. */
   #export(from: number, to: number): void {
     const { inner } = this;
+    // Blocks that another thread freed at the same moment are theirs.
+    const raced = inner.inner.joinMany(this.cache, from, to);
+    this.#raced[from >>> CLASS_SHIFT]! += raced;
     inner.acquire();
     try {
-      for (let at = from; at < to; at += 2) {
-        // A block that another thread freed at the same moment is theirs: leave it.
-        if (this.i32[this.indexOf(this.cache[at]!)] !== this.cache[at + 1]) {
-          this.#raced[from >>> CLASS_SHIFT]! += 1;
-          continue;
-        }
-        inner.inner.release((this.cache[at]! * UNIT) as Address);
-        this.#f64[this.#double + EXPORTED]! += 1;
-      }
+      inner.inner.releaseMany();
+      this.#f64[this.#double + EXPORTED]! += (to - from) / 2 - raced;
     } finally {
       inner.lock.release();
     }
@@ -326,16 +357,6 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
     if (epoch === this.#epoch) return;
     this.#epoch = epoch;
     this.#flushCache();
-  }
-
-  #put(cls: number, unit: number, index: number, word: number): void {
-    const base = cls << CLASS_SHIFT;
-    const top = this.cache[base]!;
-    this.i32[index] = word;
-    this.cache[top] = unit;
-    this.cache[top + 1] = word;
-    this.cache[base] = top + 2;
-    this.#balance[cls]! += 1;
   }
 
   /** Adds what this thread did since the last time to the class's counters. Requires: class lock held. */

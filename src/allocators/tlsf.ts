@@ -28,8 +28,9 @@ import type { Memory } from '../memory/memory.ts';
 import type { Thread } from '../sync/thread.ts';
 import { checkRegion, layControl, type RegionOptions, sealControl } from './algorithm.ts';
 import * as blocks from './block.ts';
-import { BoundaryTags, corrupt } from './boundary-tags.ts';
+import { corrupt } from './boundary-tags.ts';
 import { CONTROL_BYTES, checkControl, KIND_TLSF } from './control.ts';
+import { Runs } from './runs.ts';
 
 // V8 folds the constants of a module, but loads imported ones, functions too, at each use.
 const { UNIT } = addresses;
@@ -52,7 +53,7 @@ const INDEX_BYTES = addresses.alignUp((1 + ROWS + BINS) * 4, UNIT);
 const TRIES = 8;
 
 /** The general-purpose allocator: constant time, little fragmentation. */
-export class TlsfAllocator extends BoundaryTags {
+export class TlsfAllocator extends Runs {
   /**
    * Lays out an empty allocator.
    *
@@ -60,7 +61,7 @@ export class TlsfAllocator extends BoundaryTags {
    */
   static create(memory: Memory, options: RegionOptions = {}): TlsfAllocator {
     const controlBytes = CONTROL_BYTES + INDEX_BYTES;
-    const region = checkRegion(memory, options, BoundaryTags.leastBytes(controlBytes));
+    const region = checkRegion(memory, options, Runs.leastBytes(controlBytes));
     const first = region.start + controlBytes;
     layControl(memory, region, 0, first, region.end);
     memory.u8.fill(0, region.start + CONTROL_BYTES, first);

@@ -7,7 +7,14 @@
  *     └──────┴───────────┴───────┴─────────────┴───────┴──────────────┴───────────┴─────────────┴ ─ ┘
  *     ▲ one line and its neighbour for each class, so that classes do not share cache lines
  *
- *     a block on the list: its first word is the unit of the next one, its ownership TRANSFER
+ *     a bundle, in the payload of its first block         all of its blocks are TRANSFER
+ *     ┌ next u32 ────┬ members u32 ┬ unit u32 ┬ unit u32 ┬ …
+ *     │ first block  │ count       │ member 0 │ member 1 │    as many as the payload has words left
+ *     └──────────────┴─────────────┴──────────┴──────────┴ ─
+ *      of the bundle below, 0 for none
+ *
+ * The newest block is the last member of the bundle at the head. Who takes blocks reads their units side
+ * by side, and need not wait for one block's cache line to learn of the next.
  *
  * All but the lock is read and written by the lock's holder.
  */
@@ -31,19 +38,27 @@ const ACQUISITIONS = 4;
 const CONTENDED = 5;
 const RACED = 6;
 
+// Indexes of 32-bit words from the payload of a bundle's first block.
+const NEXT = 0;
+const MEMBERS = 1;
+const UNITS = 2;
+
 /** One thread's handle of a class's list. */
 export class TransferList {
   readonly lock: Lock;
-  readonly #u32: Uint32Array;
+  private readonly u32: Uint32Array;
   readonly #f64: Float64Array;
-  readonly #word: number;
+  private readonly word: number;
+  /** How many units a block has room for besides the bundle's own two words. */
+  private readonly room: number;
   readonly #double: number;
 
-  constructor(memory: Memory, address: Address, options: LockOptions) {
+  constructor(memory: Memory, address: Address, blockBytes: number, options: LockOptions) {
+    this.room = blockBytes / 4 - UNITS;
     this.lock = new ParkLock(memory, address, options);
-    this.#u32 = memory.u32;
+    this.u32 = memory.u32;
     this.#f64 = memory.f64;
-    this.#word = address >>> 2;
+    this.word = address >>> 2;
     this.#double = address >>> 3;
   }
 
@@ -71,7 +86,7 @@ export class TransferList {
 
   /** How many blocks the list holds. */
   get count(): number {
-    return this.#u32[this.#word + COUNT]!;
+    return this.u32[this.word + COUNT]!;
   }
 
   /** Allocations that caches of this class have served, as far as published. */
@@ -79,22 +94,57 @@ export class TransferList {
     return this.#f64[this.#double + ALLOCATIONS]!;
   }
 
-  /** Takes a block from the list, which is not empty, and returns its unit. Requires: lock held. */
-  pop(): number {
-    const unit = this.#u32[this.#word + HEAD]!;
-    if (unit === 0 || unit * 2 >= this.#u32.length) {
-      throw new HeapCorruptionError(unit * UNIT, 'a link of a transfer list leads nowhere');
+  /**
+   * Takes up to `wanted` blocks from the list, the newest first, and writes their units into `units`, two
+   * words apart, from `at` on. Returns how many there were. Requires: lock held.
+   */
+  take(wanted: number, units: Int32Array, at: number): number {
+    const { u32, word } = this;
+    const taken = Math.min(wanted, u32[word + COUNT]!);
+    let head = u32[word + HEAD]!;
+    for (let left = taken, to = at; left > 0; ) {
+      const bundle = this.bundleAt(head);
+      let members = u32[bundle + MEMBERS]!;
+      for (; members > 0 && left > 0; left--, to += 2) units[to] = u32[bundle + UNITS + --members]!;
+      u32[bundle + MEMBERS] = members;
+      if (left === 0) break;
+      units[to] = head;
+      to += 2;
+      left--;
+      head = u32[bundle + NEXT]!;
     }
-    this.#u32[this.#word + HEAD] = this.#u32[unit * 2]!;
-    this.#u32[this.#word + COUNT]! -= 1;
-    return unit;
+    u32[word + HEAD] = head;
+    u32[word + COUNT]! -= taken;
+    return taken;
   }
 
   /** Puts a block on the list. Requires: lock held, the block's ownership written. */
   push(unit: number): void {
-    this.#u32[unit * 2] = this.#u32[this.#word + HEAD]!;
-    this.#u32[this.#word + HEAD] = unit;
-    this.#u32[this.#word + COUNT]! += 1;
+    const { u32, word } = this;
+    const head = u32[word + HEAD]!;
+    if (head !== 0) {
+      const bundle = this.bundleAt(head);
+      const members = u32[bundle + MEMBERS]!;
+      if (members < this.room) {
+        u32[bundle + UNITS + members] = unit;
+        u32[bundle + MEMBERS] = members + 1;
+        u32[word + COUNT]! += 1;
+        return;
+      }
+    }
+    u32[unit * 2 + NEXT] = head;
+    u32[unit * 2 + MEMBERS] = 0;
+    u32[word + HEAD] = unit;
+    u32[word + COUNT]! += 1;
+  }
+
+  /** Index of the first word of the bundle that a unit leads, checked to be one. */
+  private bundleAt(unit: number): number {
+    const index = unit * 2;
+    if (unit === 0 || index + UNITS > this.u32.length || this.u32[index + MEMBERS]! > this.room) {
+      throw new HeapCorruptionError(unit * UNIT, 'a link of a transfer list leads nowhere');
+    }
+    return index;
   }
 
   /** Adds to the class's counters. Requires: lock held. */
@@ -106,12 +156,19 @@ export class TransferList {
 
   /** Checks that the list holds `count` blocks of the class in state TRANSFER. Requires: lock held. */
   verify(ownershipOf: (unit: number) => number, classBits: number): void {
+    const { u32 } = this;
     let left = this.count;
-    for (let unit = this.#u32[this.#word + HEAD]!; unit !== 0; unit = this.#u32[unit * 2]!) {
-      const word = unit * 2 < this.#u32.length ? ownershipOf(unit) : 0;
+    const check = (unit: number): void => {
+      const word = unit * 2 < u32.length ? ownershipOf(unit) : 0;
       if (stateOf(word) !== TRANSFER || classBitsOf(word) !== classBits || left-- === 0) {
         throw new HeapCorruptionError(unit * UNIT, 'a transfer list holds a block that is not its own');
       }
+    };
+    for (let head = u32[this.word + HEAD]!; head !== 0; head = u32[head * 2 + NEXT]!) {
+      check(head);
+      const bundle = this.bundleAt(head);
+      const end = bundle + UNITS + u32[bundle + MEMBERS]!;
+      for (let at = bundle + UNITS; at < end; at++) check(u32[at]!);
     }
     if (left !== 0)
       throw new HeapCorruptionError(

@@ -16,8 +16,8 @@ import { atomicLoad, compareExchange, wait } from '../memory/atomics.ts';
 import { CONTENDED, Lock, SLICE_MS } from './lock.ts';
 import { backOff } from './spin-lock.ts';
 
-/** Rounds of doubling pauses before the first sleep: some microseconds. */
-const SPIN_ROUNDS = 6;
+/** Rounds of doubling pauses before the first sleep: about ten microseconds, what a sleep and a wake-up cost. */
+const SPIN_ROUNDS = 8;
 
 /** A lock that spins, then sleeps. Thread-safe; each thread makes its own handle. */
 export class ParkLock extends Lock {

@@ -16,8 +16,10 @@ import { Thread } from '../../src/sync/thread.ts';
 
 /** What a batch is at most, in a heap so large that bytes do not limit it. */
 export const BATCH = 60;
+/** What a refill from the allocator gets at most. */
+export const MANY = 2 * BATCH - 7;
 /** How many blocks a refill gets, one after another. */
-export const APPETITE = [2, 4, 8, 16, 32, BATCH, BATCH];
+export const APPETITE = [2, 4, 8, 16, 32, MANY, MANY];
 
 export class CacheScene {
   readonly memory: Memory;
@@ -80,6 +82,11 @@ export function allocMany(allocator: ThreadCached, count: number, size: number):
   const blocks = Array.from({ length: count }, () => allocator.alloc(size));
   if (blocks.includes(NULL)) throw new Error(`no room for ${count} blocks of ${size} bytes`);
   return blocks;
+}
+
+/** The same blocks, no two neighbours after each other: what lies in a row goes back to the allocator. */
+export function outOfRow(blocks: readonly Address[]): Address[] {
+  return [...blocks.filter((_, i) => i % 2 === 0), ...blocks.filter((_, i) => i % 2 === 1)];
 }
 
 /** Every class that is cached, with the bytes of its blocks. */

@@ -11,11 +11,11 @@ import { TlsfAllocator } from '../../src/allocators/tlsf.ts';
 import { LIST_BYTES } from '../../src/allocators/transfer-list.ts';
 import { HeapCorruptionError } from '../../src/errors.ts';
 import { type Address, KiB, MiB, NULL } from '../../src/memory/address.ts';
-import { APPETITE, allocMany, BATCH, CacheScene, classSizes } from './cache-scene.ts';
+import { APPETITE, allocMany, BATCH, CacheScene, classSizes, outOfRow } from './cache-scene.ts';
 import { expectAllBack, fillUp } from './conformance.ts';
 
 describe('refills', () => {
-  test('double up to a batch, one lock of the list and one of the allocator each', () => {
+  test('double up to a batch, one lock of the list and two of the allocator each', () => {
     const { mine } = new CacheScene();
     const locks = () => mine.inner.lockStats().lockAcquisitions;
     let served = 0;
@@ -24,8 +24,8 @@ describe('refills', () => {
       mine.alloc(16);
       expect(mine.stats()).toMatchObject({ refills: i + 1, cached: (batch - 1) * 16 });
       allocMany(mine, batch - 1, 16);
-      // One for the refill, one for the look at the stats.
-      expect(locks() - before).toBe(2);
+      // One to take a run, one to cut it, one for the look at the stats.
+      expect(locks() - before).toBe(3);
       served += batch;
       expect(mine.stats()).toMatchObject({ liveBlocks: served, cached: 0, cacheHits: served });
     }
@@ -44,7 +44,7 @@ describe('refills', () => {
     const scene = new CacheScene();
     const { mine } = scene;
     const other = scene.attach();
-    const blocks = allocMany(mine, 3 * BATCH, 64);
+    const blocks = outOfRow(allocMany(mine, 3 * BATCH, 64));
     mine.flush();
     for (const address of blocks) mine.free(address);
     expect(scene.states().transfer).toBe(BATCH);
@@ -75,7 +75,7 @@ describe('flushes', () => {
   test('give the older half of a full cache away, and keep what was freed last', () => {
     const scene = new CacheScene();
     const { mine } = scene;
-    const blocks = allocMany(mine, 3 * BATCH + 1, 64);
+    const blocks = outOfRow(allocMany(mine, 3 * BATCH + 1, 64));
     mine.flush();
     for (const address of blocks.slice(0, 2 * BATCH)) mine.free(address);
     expect(scene.states()).toMatchObject({ hand: 2 * BATCH });
@@ -93,7 +93,7 @@ describe('flushes', () => {
   test('go to the list until it holds eight batches, then to the allocator, where blocks coalesce', () => {
     const scene = new CacheScene();
     const { mine } = scene;
-    const blocks = allocMany(mine, 20 * BATCH, 64);
+    const blocks = outOfRow(allocMany(mine, 20 * BATCH, 64));
     mine.flush();
     for (const address of blocks) mine.free(address);
     expect(scene.states().transfer).toBe(8 * BATCH);
@@ -108,6 +108,108 @@ describe('flushes', () => {
     const before = mine.stats().lockAcquisitions!;
     for (const address of blocks) mine.free(address);
     expect(mine.stats().lockAcquisitions! - before).toBeLessThan(5 * 40);
+  });
+});
+
+describe('a transfer list', () => {
+  test.each([16, 32, 64, 100, 1000])('of %i-byte blocks gives each block once, in any number', (size) => {
+    const scene = new CacheScene(32 * MiB);
+    const { mine } = scene;
+    const blocks = outOfRow(allocMany(mine, 5 * BATCH, size));
+    mine.flush();
+    for (const address of blocks) mine.free(address);
+    const { transfer } = scene.states();
+    expect(transfer).toBeGreaterThan(0);
+    // Refills of 2, 4, 8 …: bundles are taken in parts.
+    const other = scene.attach();
+    const taken: Address[] = [];
+    for (let left = transfer!; left > 0; left--) {
+      taken.push(other.alloc(size));
+      mine.verify();
+    }
+    expect(scene.states().transfer).toBeUndefined();
+    expect(new Set(taken).size).toBe(transfer);
+    for (const address of taken) expect(blocks).toContain(address);
+    for (const address of taken) other.free(address);
+    other.flush();
+    mine.flush();
+    expect(mine.stats()).toMatchObject({ liveBlocks: 0, cached: 0, racedFrees: 0 });
+    mine.verify();
+  });
+});
+
+describe.each([
+  ['TLSF', TlsfAllocator],
+  ['linked list', LinkedListAllocator],
+  ['buddy', BuddyAllocator],
+] as const)('blocks in a row, over %s', (name, Algorithm) => {
+  test('come and go whole, and the counters know each of them', () => {
+    const scene = new CacheScene(16 * MiB, Algorithm);
+    const { mine } = scene;
+    const first = mine.stats();
+    const blocks = allocMany(mine, 1000, 64);
+    expect(new Set(blocks).size).toBe(1000);
+    mine.verify();
+    for (const address of blocks) mine.free(address);
+    mine.verify();
+    if (name !== 'buddy') expect(scene.states().transfer, 'they merge').toBeUndefined();
+    expect(mine.stats()).toMatchObject({ allocations: 1000, frees: 1000, liveBlocks: 0 });
+    mine.flush();
+    expectAllBack(mine, first);
+  });
+
+  test('one of which two threads freed: the others merge around it', () => {
+    const scene = new CacheScene(16 * MiB, Algorithm);
+    const { mine, memory } = scene;
+    const blocks = allocMany(mine, 2 * BATCH + 1, 64);
+    mine.flush();
+    for (const address of blocks.slice(0, 50)) mine.free(address);
+    const raced = blocks[20]!;
+    memory.i32[mine.inner.inner.ownershipIndexAt(raced)]! ^= 3 << 21;
+    mine.flush();
+    expect(mine.stats().racedFrees).toBe(1);
+    expect(scene.states()).toMatchObject({ hand: 1, live: 2 * BATCH + 1 - 50 });
+    mine.verify();
+  });
+
+  test('one of which is in a cache twice: it goes once', () => {
+    const scene = new CacheScene(16 * MiB, Algorithm);
+    const { mine, memory } = scene;
+    const blocks = allocMany(mine, 50, 64);
+    mine.flush();
+    const twice = blocks[20]!;
+    const index = mine.inner.inner.ownershipIndexAt(twice);
+    const live = memory.i32[index]!;
+    for (const address of blocks) mine.free(address);
+    memory.i32[index] = live;
+    mine.free(twice);
+    mine.flush();
+    expect(mine.stats()).toMatchObject({ racedFrees: 1, cached: 0 });
+    expect(scene.states()).toEqual({ free: expect.any(Number) });
+    mine.verify();
+  });
+
+  test('from holes of all lengths: what cannot be cut stays with the last one', () => {
+    const scene = new CacheScene(16 * MiB, Algorithm);
+    const { mine } = scene;
+    const first = mine.stats();
+    // Holes of 72 … 800 bytes between walls.
+    const holes: Address[] = [];
+    const walls: Address[] = [];
+    for (let i = 0; i < 92; i++) {
+      holes.push(mine.inner.alloc(64 + i * 8));
+      walls.push(mine.inner.alloc(16));
+    }
+    for (const address of holes) mine.inner.free(address);
+    const blocks = allocMany(mine, 600, 64);
+    expect(new Set(blocks).size).toBe(600);
+    for (const address of blocks) expect(mine.sizeOf(address)).toBeGreaterThanOrEqual(64);
+    mine.verify();
+    for (const address of walls) mine.inner.free(address);
+    for (const address of blocks) mine.free(address);
+    mine.verify();
+    mine.flush();
+    expect(mine.stats()).toMatchObject({ used: 0, largestFree: first.largestFree });
   });
 });
 
@@ -294,10 +396,12 @@ describe('verify()', () => {
   /** A cache, a list and a live block of one class. */
   function scene(): { scene: CacheScene; cached: Address; listed: Address; live: Address } {
     const made = new CacheScene();
-    const blocks = allocMany(made.mine, 3 * BATCH + 2, 64);
+    const blocks = outOfRow(allocMany(made.mine, 3 * BATCH + 2, 64));
     const live = blocks.pop()!;
+    made.mine.flush();
     for (const address of blocks) made.mine.free(address);
-    const [cached, listed] = [blocks.at(-1)!, blocks[3]!];
+    // The first of the second bundle of 15.
+    const [cached, listed] = [blocks.at(-1)!, blocks[15]!];
     expect([cached, listed, live].map((address) => made.stateOf(address))).toEqual([
       'hand',
       'transfer',
@@ -320,6 +424,16 @@ describe('verify()', () => {
     return to(at);
   };
 
+  /** Has a bundle's member be another block. */
+  const remember = (to: (at: At) => number) => (at: At) => {
+    at.scene.memory.u32[at.listed / 4 + 2] = to(at) / 8;
+    return to(at);
+  };
+  const recount = (at: At) => {
+    at.scene.memory.u32[at.listed / 4 + 1] = 15;
+    return at.listed;
+  };
+
   test.each<[string, (at: At) => number]>([
     ["a cached block's owner", flip(cached, 1 << 21)],
     ["a cached block's class", flip(cached, 1 << 8)],
@@ -330,6 +444,9 @@ describe('verify()', () => {
     ["a listed block's link, to a live block", relink((at) => at.live)],
     ["a listed block's link, to itself", relink((at) => at.listed)],
     ["a listed block's link, out of the memory", relink(() => 0x7fffffff * 8)],
+    ["a bundle's member", remember((at) => at.live)],
+    ["a bundle's member, out of the memory", remember(() => 0x7fffffff * 8)],
+    ["a bundle's count", recount],
   ])('finds %s overwritten, and where', (_, damage) => {
     const at = scene();
     const address = damage(at);

@@ -16,7 +16,7 @@ import { type Address, KiB, MiB } from '../../src/memory/address.ts';
 import { Memory } from '../../src/memory/memory.ts';
 import type { PairGarbageReport } from '../../workers/test-threads/pair-garbage.ts';
 import { startMember } from '../stress/crew.ts';
-import { allocMany, BATCH, CacheScene, classSizes } from './cache-scene.ts';
+import { allocMany, BATCH, CacheScene, classSizes, outOfRow } from './cache-scene.ts';
 
 const algorithms = [
   ['TLSF', TlsfAllocator],
@@ -253,7 +253,7 @@ describe('two frees at the same moment', () => {
     mine.flush();
     if (way === 'list full') {
       const other = scene.attach();
-      const lot = allocMany(other, 10 * BATCH, 16);
+      const lot = outOfRow(allocMany(other, 10 * BATCH, 16));
       for (const address of lot) other.free(address);
       expect(scene.states().transfer).toBe(8 * BATCH);
     }
