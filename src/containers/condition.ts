@@ -116,7 +116,7 @@ export class Condition extends Primitive {
   ): void {
     const ends = performance.now() + timeoutOf(options, this.store.lockTimeout);
     while (!predicate(guard.value)) {
-      this.wait(guard as MutexGuard<never>, { timeout: Math.max(0, ends - performance.now()) });
+      this.wait(guard, { timeout: Math.max(0, ends - performance.now()) });
     }
   }
 
@@ -129,7 +129,7 @@ export class Condition extends Primitive {
     const ends = performance.now() + timeoutOf(options, this.store.lockTimeout);
     while (!predicate(guard.value)) {
       const timeout = Math.max(0, ends - performance.now());
-      await this.waitAsync(guard as MutexGuard<never>, { timeout, signal: options?.signal });
+      await this.waitAsync(guard, { timeout, signal: options?.signal });
     }
   }
 

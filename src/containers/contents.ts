@@ -24,9 +24,20 @@ import { type ContainerStore, homeOf } from './store.ts';
 const HIDDEN = 0;
 
 /** What a section under the lock gets: a view of a struct, a cell for any other field. */
-export type Access<F extends Field> = F extends AnyStructType ? View<F> : ValueCell<F>;
+export type Access<F extends Field> = Field extends F
+  ? Loose
+  : F extends AnyStructType
+    ? View<F>
+    : ValueCell<F>;
 /** What `guard.value` gives: a view of a struct, the value of any other field. */
-export type Guarded<F extends Field> = F extends AnyStructType ? View<F> : FieldValue<F>;
+export type Guarded<F extends Field> = Field extends F
+  ? Loose
+  : F extends AnyStructType
+    ? View<F>
+    : FieldValue<F>;
+/** What a lock guards that was opened without its field. */
+// biome-ignore lint/suspicious/noExplicitAny: the bytes know the field, the compiler does not
+type Loose = any;
 
 /** The contents of a lock whose field is no struct, as long as the lock is held. */
 export class ValueCell<F extends Field = Field> {

@@ -110,7 +110,9 @@ export class Mutex<F extends Field = Field> extends Primitive {
    * @param field checked where given; else the field that the mutex was made for, by its name
    * @throws AttachError when the handle is of something else, of another field, or of what was destroyed
    */
-  static open<F extends Field>(store: ContainerStore, handle: MutexHandle<F>, field?: F): Mutex<F> {
+  static open<F extends Field>(store: ContainerStore, handle: MutexHandle<F>): Mutex<F>;
+  static open<F extends Field>(store: ContainerStore, handle: MutexHandle, field: F): Mutex<F>;
+  static open<F extends Field>(store: ContainerStore, handle: MutexHandle, field?: F): Mutex<F> {
     const address = openBlock(store, handle, KIND, wantedHash(field, 'Mutex.open'));
     return new Mutex(store, address, fieldOf(store, address, field));
   }

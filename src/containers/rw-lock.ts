@@ -116,7 +116,9 @@ export class RwLock<F extends Field = Field> extends Primitive {
    * @param field checked where given; else the field that the lock was made for, by its name
    * @throws AttachError when the handle is of something else, of another field, or of what was destroyed
    */
-  static open<F extends Field>(store: ContainerStore, handle: RwLockHandle<F>, field?: F): RwLock<F> {
+  static open<F extends Field>(store: ContainerStore, handle: RwLockHandle<F>): RwLock<F>;
+  static open<F extends Field>(store: ContainerStore, handle: RwLockHandle, field: F): RwLock<F>;
+  static open<F extends Field>(store: ContainerStore, handle: RwLockHandle, field?: F): RwLock<F> {
     const address = openBlock(store, handle, KIND, wantedHash(field, 'RwLock.open'));
     return new RwLock(store, address, fieldOf(store, address, field));
   }

@@ -126,8 +126,8 @@ export abstract class Lock {
     do {
       const seen = this.markContended();
       if (seen === 0) continue;
-      this.checkTimeout(began, timeout, seen);
-      await sleepAsync(this.i32, this.index, seen, SLICE_MS, signal);
+      const slice = this.checkTimeout(began, timeout, seen);
+      await sleepAsync(this.i32, this.index, seen, slice, signal);
     } while (!this.tryAcquire());
     // The swap replaced the mark that others may still sleep behind.
     atomicStore(this.i32, this.index, this.thread.token | CONTENDED);
@@ -162,10 +162,13 @@ export abstract class Lock {
     }
   }
 
-  /** Throws when the wait that began at `began` has used up its `timeout` (both in ms). */
-  protected checkTimeout(began: number, timeout: number, seen: number): void {
+  /**
+   * Throws when the wait that began at `began` has used up its `timeout` (both in ms). Returns how long to
+   * sleep at most before the next look.
+   */
+  protected checkTimeout(began: number, timeout: number, seen: number): number {
     const waited = performance.now() - began;
-    if (waited < timeout) return;
+    if (waited < timeout) return Math.min(SLICE_MS, timeout - waited);
     const owner = seen & OWNER;
     throw new LockTimeoutError(this.address, owner, this.thread.nameOf(owner), waited);
   }

@@ -13,7 +13,7 @@
  */
 
 import { atomicLoad, compareExchange, wait } from '../memory/atomics.ts';
-import { CONTENDED, Lock, SLICE_MS } from './lock.ts';
+import { CONTENDED, Lock } from './lock.ts';
 import { backOff } from './spin-lock.ts';
 
 /** Rounds of doubling pauses before the first sleep: some microseconds. */
@@ -40,9 +40,9 @@ export class ParkLock extends Lock {
         if (compareExchange(i32, index, 0, thread.token | CONTENDED) === 0) return;
         continue;
       }
-      this.checkTimeout(began, timeout, seen);
+      const slice = this.checkTimeout(began, timeout, seen);
       this.checkMayBlock(began);
-      if (thread.mayBlock) wait(i32, index, seen, SLICE_MS);
+      if (thread.mayBlock) wait(i32, index, seen, slice);
       else backOff(round);
     }
   }
