@@ -31,6 +31,8 @@ export interface Turn {
   readonly seen: number;
   /** Longest sleep in ms, where that is less than 50. */
   readonly nap?: number | undefined;
+  /** Rounds of doubling pauses before the first sleep, where that is not 6 (some microseconds). */
+  readonly spins?: number;
   /** Tries. Returns `DONE`, or the index of the word to sleep on. */
   attempt(): number;
   /** The error for a wait that took too long. */
@@ -47,10 +49,11 @@ export interface Turn {
  */
 export function awaitTurn(turn: Turn, thread: Thread, timeout: number, asyncForm: string): void {
   const began = performance.now();
+  const spins = turn.spins ?? SPIN_ROUNDS;
   for (let round = 0; ; round++) {
     const index = turn.attempt();
     if (index === DONE) return;
-    if (round < SPIN_ROUNDS) {
+    if (round < spins) {
       backOff(round);
       continue;
     }
