@@ -202,7 +202,7 @@ export class RwLock<F extends Field = Field> extends Primitive {
     this.check();
     const timeout = timeoutOf(options, this.store.lockTimeout);
     await this.inner.readAsync({ timeout, signal: options?.signal });
-    this.checkAgain(() => this.inner.leave());
+    this.checkReading();
     return this.readGuard();
   }
 
@@ -271,7 +271,7 @@ export class RwLock<F extends Field = Field> extends Primitive {
     this.check();
     const timeout = timeoutOf(options, this.store.lockTimeout);
     await this.inner.writeAsync({ timeout, signal: options?.signal });
-    this.checkAgain(() => this.inner.endWrite());
+    this.checkWriting();
     return this.writeGuard();
   }
 
@@ -279,36 +279,46 @@ export class RwLock<F extends Field = Field> extends Primitive {
 
   private enterRead(timeout: number): void {
     this.check();
-    if (this.inner.tryRead()) return;
-    this.translating('lockReadAsync()', () => this.inner.read(timeout));
-    this.checkAgain(() => this.inner.leave());
+    if (!this.inner.tryRead()) this.readContended(timeout);
+  }
+
+  private readContended(timeout: number): void {
+    try {
+      this.inner.read(timeout);
+    } catch (error) {
+      throw this.translated(error, 'lockReadAsync()');
+    }
+    this.checkReading();
   }
 
   private enterWrite(timeout: number): void {
     this.check();
-    if (this.inner.tryWrite()) return;
-    this.translating('lockWriteAsync()', () => this.inner.write(timeout));
-    this.checkAgain(() => this.inner.endWrite());
+    try {
+      this.inner.write(timeout);
+    } catch (error) {
+      throw this.translated(error, 'lockWriteAsync()');
+    }
+    this.checkWriting();
   }
 
-  /** Has the error of a thread that may not block name the form to use. */
-  private translating(asyncForm: string, act: () => void): void {
-    try {
-      act();
-    } catch (error) {
-      if (!(error instanceof BlockingNotAllowedError)) throw error;
-      throw new BlockingNotAllowedError(this.address + LOCK, asyncForm);
-    }
+  /** The error of a thread that may not block names the form to use. */
+  private translated(error: unknown, asyncForm: string): unknown {
+    if (!(error instanceof BlockingNotAllowedError)) return error;
+    return new BlockingNotAllowedError(this.address + LOCK, asyncForm);
   }
 
-  /** It may have been destroyed while this thread waited. */
-  private checkAgain(leave: () => void): void {
-    try {
-      this.check();
-    } catch (error) {
-      leave();
-      throw error;
-    }
+  /** It may have been destroyed while this thread waited to read. */
+  private checkReading(): void {
+    if (this.i32[this.word] === this.kindWord) return;
+    this.inner.leave();
+    this.check();
+  }
+
+  /** It may have been destroyed while this thread waited to write. */
+  private checkWriting(): void {
+    if (this.i32[this.word] === this.kindWord) return;
+    this.inner.endWrite();
+    this.check();
   }
 
   private readGuard(): ReadGuard<F> {
