@@ -81,11 +81,15 @@ export class Contents {
   readonly binding: Binding | undefined;
   /** Where what is hidden stands; -1 where that takes more than a store (a memory of 4 GiB). */
   readonly nowhere: number;
+  private readonly home: ContainerStore;
+  private readonly owning: readonly number[];
 
   constructor(store: ContainerStore, field: Field, address: number, path: string) {
     this.address = address;
     this.binding = isStruct(field) ? openBinding(field, store) : undefined;
-    this.bound = field.bind(homeOf(store), path);
+    this.home = homeOf(store);
+    this.owning = field.owning;
+    this.bound = field.bind(this.home, path);
     this.nowhere = this.binding === undefined ? HIDDEN : (this.binding.nowhere ?? -1);
   }
 
@@ -106,6 +110,11 @@ export class Contents {
   hide(shown: Shown): void {
     if (this.nowhere >= 0) shown.$place.address = this.nowhere;
     else releaseView(shown);
+  }
+
+  /** Drops what the value owns: that lies in the heap, wherever the lock does. */
+  drop(): void {
+    dropOwned(this.home, this.owning, this.address);
   }
 
   /** What `guard.value` gives. */

@@ -247,6 +247,10 @@ export class Mutex<F extends Field = Field> extends Primitive {
     return undefined;
   }
 
+  protected override dropContents(): void {
+    this.contents.drop();
+  }
+
   protected override describe(): object {
     const { bound, address } = this.contents;
     if (!this.lockWord.tryAcquire()) return { locked: true };

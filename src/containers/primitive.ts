@@ -12,7 +12,7 @@
 
 import { BusyError, hex, OutOfMemoryError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
-import { type Dropper, dropBlock, kindName, registerKind } from '../structs/drop.ts';
+import { kindName, registerKind } from '../structs/drop.ts';
 import { INSPECT, type Inspector } from '../structs/place.ts';
 import { addressOfHandle, Container, checkHeader, type Handle, layHeader } from './container.ts';
 import type { ContainerStore } from './store.ts';
@@ -59,7 +59,8 @@ export abstract class Primitive extends Container {
     const { address } = this;
     const holder = this.seize();
     if (holder !== undefined) throw new BusyError(this.kind, address, holder);
-    dropBlock(this.store, address);
+    this.dropContents();
+    freeBlock(this.store, address);
     this.close();
   }
 
@@ -76,6 +77,9 @@ export abstract class Primitive extends Container {
 
   /** Makes sure that nobody uses it. Returns who does, or undefined. */
   protected abstract seize(): string | undefined;
+
+  /** Drops what its value owns. */
+  protected dropContents(): void {}
 
   /** What there is to say of its state. */
   protected abstract describe(): object;
@@ -119,7 +123,7 @@ export function makeBlock(
 
 /** Registers a kind whose blocks own nothing. */
 export function registerPlainKind(word: number, name: string): number {
-  return registerKind(word, name, freeBlock);
+  return registerKind(word, name, (dropper, address) => freeBlock(dropper.store, address as Address));
 }
 
 /** Registers a kind whose blocks own what the field at `offset` does, whose layout hash they hold. */
@@ -127,14 +131,14 @@ export function registerOwningKind(word: number, name: string, offset: number): 
   return registerKind(word, name, (dropper, address) => {
     const hash = dropper.store.memory.u32[(address >>> 2) + 1]!;
     dropper.pushOwned(dropper.owningOf(hash), address + offset);
-    freeBlock(dropper, address);
+    freeBlock(dropper.store, address as Address);
   });
 }
 
 /** Frees a block; its kind word, which other threads' objects look at, says so. */
-function freeBlock(dropper: Dropper, address: number): void {
-  dropper.store.memory.u32[address >>> 2] = 0;
-  dropper.free(address);
+function freeBlock(store: Pick<ContainerStore, 'memory' | 'free'>, address: Address): void {
+  store.memory.u32[address >>> 2] = 0;
+  store.free(address);
 }
 
 /** The address behind a handle, with a block of that kind. */

@@ -347,6 +347,10 @@ export class RwLock<F extends Field = Field> extends Primitive {
     return undefined;
   }
 
+  protected override dropContents(): void {
+    this.contents.drop();
+  }
+
   protected override describe(): object {
     const { bound, address } = this.contents;
     if (!this.inner.tryRead()) return { writing: true };

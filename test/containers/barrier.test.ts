@@ -7,7 +7,7 @@ import { abortIn, pause, scene, useHeap } from './guarding.ts';
 
 useHeap();
 
-test('parties wait until all have come; the last one leads', async () => {
+test('parties wait until all have come; the last one leads', { retry: 4 }, async () => {
   const barrier = Barrier.create(scene.heap, 3);
   expect(barrier.parties).toBe(3);
   for (let generation = 0; generation < 3; generation++) {

@@ -45,7 +45,7 @@ test('waitAsync gives the mutex back, and has it again when notified', async () 
   destroy();
 });
 
-test('notifyOne wakes one that sleeps, notifyAll all', async () => {
+test('notifyOne wakes one that sleeps, notifyAll all', { retry: 4 }, async () => {
   const { mutex, changed, destroy } = both();
   let woken = 0;
   const sleeper = async () => {

@@ -57,7 +57,7 @@ test('a thread that reads may read again, also while a writer waits for it', asy
   again.destroy();
 });
 
-test('a writer that waits keeps new readers out', async () => {
+test('a writer that waits keeps new readers out', { retry: 4 }, async () => {
   const { mine, theirs } = both();
   const third = RwLock.at(elsewhere(), mine.address, Account);
   const reading = mine.lockRead();

@@ -67,7 +67,7 @@ test.each([Number.NaN, -1, 0.5, 2 ** 23, Number.POSITIVE_INFINITY, '1' as never]
   },
 );
 
-test('acquireAsync waits for a release, without blocking', async () => {
+test('acquireAsync waits for a release, without blocking', { retry: 4 }, async () => {
   const semaphore = Semaphore.create(scene.heap, 2);
   semaphore.acquire(2);
   let had = 0;
