@@ -58,8 +58,13 @@ export class AttachError extends SabheapError {}
 export class LockTimeoutError extends SabheapError {
   /** The owner's token, as the lock word holds it (see `sync/thread.ts`). */
   readonly owner: number;
-  constructor(address: number, owner: number, ownerName: string, waitedMs: number) {
-    super(`lock at ${hex(address)} not had after ${Math.round(waitedMs)} ms: it is held by ${ownerName}`);
+  /**
+   * @param ownerName who stands in the way; empty when nobody in particular does
+   * @param subject what was waited for, where that is no lock
+   */
+  constructor(address: number, owner: number, ownerName: string, waitedMs: number, subject = 'lock') {
+    const held = ownerName && `: it is held by ${ownerName}`;
+    super(`${subject} at ${hex(address)} not had after ${Math.round(waitedMs)} ms${held}`);
     this.owner = owner;
   }
 }
@@ -75,6 +80,20 @@ export class DeadlockError extends SabheapError {
 export class NotOwnerError extends SabheapError {
   constructor(address: number, ownerName: string) {
     super(`lock at ${hex(address)} is not held by this thread: it is held by ${ownerName}`);
+  }
+}
+
+/** A barrier that one of the waiting threads left before all had come. Of use again after its `reset()`. */
+export class BrokenBarrierError extends SabheapError {
+  constructor(address: number, reason: string) {
+    super(`the barrier at ${hex(address)} is broken: ${reason}`);
+  }
+}
+
+/** Something was to be destroyed that a thread holds, or waits in. */
+export class BusyError extends SabheapError {
+  constructor(kind: string, address: number, holder: string) {
+    super(`the ${kind} at ${hex(address)} cannot be destroyed: it is held by ${holder}`);
   }
 }
 

@@ -15,11 +15,26 @@ export type { BlockState } from './allocators/ownership.ts';
 export { PoolAllocator, type PoolOptions } from './allocators/pool.ts';
 export { ThreadCached, type ThreadCachedOptions } from './allocators/thread-cached.ts';
 export { TlsfAllocator } from './allocators/tlsf.ts';
+export { Barrier, type BarrierTurn } from './containers/barrier.ts';
+export { Condition } from './containers/condition.ts';
 export type { Container, Handle } from './containers/container.ts';
+export type { Access, Guarded, ValueCell } from './containers/contents.ts';
+export {
+  type FirstValue,
+  type LockState,
+  Mutex,
+  type MutexGuard,
+  type MutexHandle,
+} from './containers/mutex.ts';
+export { Once } from './containers/once.ts';
+export { type ReadGuard, RwLock, type RwLockHandle, type WriteGuard } from './containers/rw-lock.ts';
+export { Semaphore } from './containers/semaphore.ts';
 export type { ContainerStore } from './containers/store.ts';
 export {
   AttachError,
   BlockingNotAllowedError,
+  BrokenBarrierError,
+  BusyError,
   DeadlockError,
   DetachedError,
   HeapCorruptionError,
@@ -55,6 +70,7 @@ export { bool, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64 } from './structs/
 export type { StructStore } from './structs/store.ts';
 export { type StructType, struct } from './structs/struct.ts';
 export type { ArrayLayout, StructArray, StructArrayHandle } from './structs/struct-array.ts';
+export type { AsyncWaitOptions, WaitOptions } from './sync/async-sleep.ts';
 export type { Lock, LockOptions } from './sync/lock.ts';
 export { ParkLock } from './sync/park-lock.ts';
 export { SpinLock } from './sync/spin-lock.ts';

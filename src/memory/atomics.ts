@@ -118,7 +118,10 @@ export async function waitAsync(
   value: number,
   timeoutMs: number,
 ): Promise<WaitResult> {
-  if (modern.waitAsync !== undefined) return modern.waitAsync(words, index, value, timeoutMs).value;
+  if (modern.waitAsync !== undefined) {
+    const waiting = modern.waitAsync(words, index, value, timeoutMs).value;
+    return typeof waiting === 'string' ? waiting : keepAlive(waiting);
+  }
   const deadline = performance.now() + timeoutMs;
   if (Atomics.load(words, index) !== value) return 'not-equal';
   while (performance.now() < deadline) {
@@ -126,6 +129,19 @@ export async function waitAsync(
     if (Atomics.load(words, index) !== value) return 'ok';
   }
   return 'timed-out';
+}
+
+/** How often the timer of {@link keepAlive} goes off, in ms. */
+const KEEP_ALIVE_MS = 1000;
+
+/** Node takes no notice of a pending `Atomics.waitAsync` and would end the process; of a timer it does. */
+async function keepAlive<T>(waiting: Promise<T>): Promise<T> {
+  const timer = setInterval(() => {}, KEEP_ALIVE_MS);
+  try {
+    return await waiting;
+  } finally {
+    clearInterval(timer);
+  }
 }
 
 /** Tells the processor that this is a spin loop, where `Atomics.pause` exists; else does nothing. */

@@ -19,16 +19,10 @@
 
 import { BlockingNotAllowedError, DeadlockError, LockTimeoutError, NotOwnerError } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
-import {
-  atomicExchange,
-  atomicLoad,
-  atomicStore,
-  compareExchange,
-  notify,
-  waitAsync,
-} from '../memory/atomics.ts';
+import { atomicExchange, atomicLoad, atomicStore, compareExchange, notify } from '../memory/atomics.ts';
 import { checkInteger } from '../memory/layout.ts';
 import type { Memory } from '../memory/memory.ts';
+import { type AsyncWaitOptions, sleepAsync } from './async-sleep.ts';
 import { Thread } from './thread.ts';
 
 /** Bytes of a lock in the buffer. */
@@ -41,7 +35,7 @@ const OWNER = ~CONTENDED;
 /** How long a waiter sleeps before it looks at the owner again, in ms. */
 export const SLICE_MS = 50;
 /** How long a thread that may not block spins before it gives up, in ms. */
-const UNBLOCKABLE_SPIN_MS = 100;
+export const UNBLOCKABLE_SPIN_MS = 100;
 /** After how long a waiter gives up, in ms, unless told otherwise. */
 export const DEFAULT_LOCK_TIMEOUT_MS = 10_000;
 
@@ -60,7 +54,8 @@ export abstract class Lock {
   protected readonly i32: Int32Array;
   protected readonly index: number;
   protected readonly thread: Thread;
-  protected readonly timeout: number;
+  /** After how many ms a waiter gives up, unless it says otherwise. */
+  readonly timeout: number;
   readonly #unit: number;
 
   /**
@@ -88,17 +83,18 @@ export abstract class Lock {
   /**
    * Takes the lock, waiting for it if need be. Not reentrant.
    *
+   * @param timeout ms, 0 and more; the lock's own by default
    * @returns whether another thread held it (for statistics)
    * @throws DeadlockError when this thread holds it already
    * @throws LockTimeoutError naming the owner, when it was not had within the timeout
    * @throws BlockingNotAllowedError when this thread may not block and spinning did not get it
    */
-  acquire(): boolean {
+  acquire(timeout: number = this.timeout): boolean {
     const thread = this.thread;
     const words = thread.words;
     words[thread.pending] = this.#unit;
     const contended = compareExchange(this.i32, this.index, 0, thread.token) !== 0;
-    if (contended) this.#acquireContended();
+    if (contended) this.#acquireContended(timeout);
     this.i32[this.index + 1] = words[thread.held]!;
     words[thread.held] = this.#unit;
     words[thread.pending] = 0;
@@ -121,15 +117,17 @@ export abstract class Lock {
    * its event loop turning. It queues behind its own thread instead of throwing `DeadlockError`.
    *
    * @throws LockTimeoutError as {@link acquire}
+   * @throws the signal's reason when it is aborted: the lock is then not taken
    */
-  async acquireAsync(): Promise<void> {
+  async acquireAsync({ timeout = this.timeout, signal }: AsyncWaitOptions = {}): Promise<void> {
+    signal?.throwIfAborted();
     if (this.tryAcquire()) return;
     const began = performance.now();
     do {
       const seen = this.markContended();
       if (seen === 0) continue;
-      this.checkTimeout(began, seen);
-      await waitAsync(this.i32, this.index, seen, SLICE_MS);
+      const slice = this.checkTimeout(began, timeout, seen);
+      await sleepAsync(this.i32, this.index, seen, slice, signal);
     } while (!this.tryAcquire());
     // The swap replaced the mark that others may still sleep behind.
     atomicStore(this.i32, this.index, this.thread.token | CONTENDED);
@@ -152,7 +150,7 @@ export abstract class Lock {
   }
 
   /** Waits until the word was taken. Called with the word held by somebody. */
-  protected abstract waitTurn(began: number): void;
+  protected abstract waitTurn(began: number, timeout: number): void;
 
   /** Sets the contended bit on a held word. Returns the word to sleep on, or 0 when it came free. */
   protected markContended(): number {
@@ -164,10 +162,13 @@ export abstract class Lock {
     }
   }
 
-  /** Throws when the wait that began at `began` (ms) has used up the lock's timeout. */
-  protected checkTimeout(began: number, seen: number): void {
+  /**
+   * Throws when the wait that began at `began` has used up its `timeout` (both in ms). Returns how long to
+   * sleep at most before the next look.
+   */
+  protected checkTimeout(began: number, timeout: number, seen: number): number {
     const waited = performance.now() - began;
-    if (waited < this.timeout) return;
+    if (waited < timeout) return Math.min(SLICE_MS, timeout - waited);
     const owner = seen & OWNER;
     throw new LockTimeoutError(this.address, owner, this.thread.nameOf(owner), waited);
   }
@@ -178,13 +179,13 @@ export abstract class Lock {
     throw new BlockingNotAllowedError(this.address, 'acquireAsync()');
   }
 
-  #acquireContended(): void {
+  #acquireContended(timeout: number): void {
     const thread = this.thread;
     try {
       if ((atomicLoad(this.i32, this.index) & OWNER) === thread.token) {
         throw new DeadlockError(this.address, thread.nameOf(thread.token));
       }
-      this.waitTurn(performance.now());
+      this.waitTurn(performance.now(), timeout);
     } catch (error) {
       thread.words[thread.pending] = 0;
       throw error;

@@ -13,7 +13,7 @@
  */
 
 import { atomicLoad, compareExchange, wait } from '../memory/atomics.ts';
-import { CONTENDED, Lock, SLICE_MS } from './lock.ts';
+import { CONTENDED, Lock } from './lock.ts';
 import { backOff } from './spin-lock.ts';
 
 /** Rounds of doubling pauses before the first sleep: about ten microseconds, what a sleep and a wake-up cost. */
@@ -21,7 +21,7 @@ const SPIN_ROUNDS = 8;
 
 /** A lock that spins, then sleeps. Thread-safe; each thread makes its own handle. */
 export class ParkLock extends Lock {
-  protected override waitTurn(began: number): void {
+  protected override waitTurn(began: number, timeout: number): void {
     const { i32, index, thread } = this;
     for (let round = 0; round < SPIN_ROUNDS; round++) {
       backOff(round);
@@ -29,10 +29,10 @@ export class ParkLock extends Lock {
       if (seen === 0 && compareExchange(i32, index, 0, thread.token) === 0) return;
       if (seen < 0) break;
     }
-    this.#park(began);
+    this.#park(began, timeout);
   }
 
-  #park(began: number): void {
+  #park(began: number, timeout: number): void {
     const { i32, index, thread } = this;
     for (let round = 0; ; round++) {
       const seen = thread.mayBlock ? this.markContended() : atomicLoad(i32, index);
@@ -40,9 +40,9 @@ export class ParkLock extends Lock {
         if (compareExchange(i32, index, 0, thread.token | CONTENDED) === 0) return;
         continue;
       }
-      this.checkTimeout(began, seen);
+      const slice = this.checkTimeout(began, timeout, seen);
       this.checkMayBlock(began);
-      if (thread.mayBlock) wait(i32, index, seen, SLICE_MS);
+      if (thread.mayBlock) wait(i32, index, seen, slice);
       else backOff(round);
     }
   }

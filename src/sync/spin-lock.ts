@@ -19,7 +19,7 @@ const LONGEST_NAP_MS = 1;
 
 /** A lock that spins, then naps. Thread-safe; each thread makes its own handle. */
 export class SpinLock extends Lock {
-  protected override waitTurn(began: number): void {
+  protected override waitTurn(began: number, timeout: number): void {
     const { i32, index, thread } = this;
     let nap = NAP_MS;
     for (let round = 0; ; round++) {
@@ -28,7 +28,7 @@ export class SpinLock extends Lock {
       if (seen === 0) {
         if (compareExchange(i32, index, 0, thread.token) === 0) return;
       } else if (round > SPIN_ROUNDS) {
-        this.checkTimeout(began, seen);
+        this.checkTimeout(began, timeout, seen);
         this.checkMayBlock(began);
         if (thread.mayBlock) {
           // Nobody notifies: the word's change is seen when the nap is over.

@@ -1,0 +1,270 @@
+/**
+ * Barrier: where a number of threads wait until all have come, again and again.
+ *
+ *     address ▶ ┌ 'BARR' ┬ 0 ┬ state ──────────────────────────────┬ parties ┬ resets ┐
+ *               │        │   │ broken 1│ generation 19 │ arrived 12 │ u32     │ u32    │
+ *               └────────┴───┴─────────────────────────────────────┴─────────┴────────┘
+ *
+ *     {g, a}       a of the parties have come in generation g; they sleep on the state
+ *     {g+1, 0}     the last one came, and was the leader: one store lets all go
+ *     {g, a}, broken   a party gave up: all of generation g get BrokenBarrierError, until `reset()`
+ *
+ * A party that dies never comes: the others break the barrier when their time is up, or at once when who
+ * sees the death calls `abort()`. All in one file: a layer under one word would be ceremony.
+ *
+ * Source: java.util.concurrent.CyclicBarrier, for what breaks it and how it is mended.
+ */
+
+import { BrokenBarrierError, LockTimeoutError } from '../errors.ts';
+import type { Address } from '../memory/address.ts';
+import { atomicAdd, atomicLoad, compareExchange, notify } from '../memory/atomics.ts';
+import { checkInteger } from '../memory/layout.ts';
+import { kindWord } from '../structs/drop.ts';
+import type { AsyncWaitOptions, WaitOptions } from '../sync/async-sleep.ts';
+import { awaitTurn, awaitTurnAsync, DONE, type Turn, timeoutOf } from '../sync/turn.ts';
+import { checkHeader, type Handle } from './container.ts';
+import { makeBlock, openBlock, Primitive, registerPlainKind } from './primitive.ts';
+import type { ContainerStore } from './store.ts';
+
+const STATE = 2;
+const PARTIES = 3;
+const RESETS = 4;
+const BYTES = 24;
+
+const ARRIVED_BITS = 12;
+const ARRIVED = (1 << ARRIVED_BITS) - 1;
+const GENERATIONS = 1 << 19;
+const BROKEN = 1 << 31;
+const EVERYBODY = 0x7fffffff;
+/** Parties often come within microseconds of each other: spinning so long is cheaper than a sleep. */
+const SPINS = 11;
+
+const KIND = registerPlainKind(kindWord('BARR'), 'Barrier');
+
+/** What `wait` says. */
+export interface BarrierTurn {
+  /** True for one of the parties: the one that came last. */
+  readonly leader: boolean;
+}
+
+const LEADER: BarrierTurn = Object.freeze({ leader: true });
+const FOLLOWER: BarrierTurn = Object.freeze({ leader: false });
+
+/** A meeting point of a fixed number of parties. */
+export class Barrier extends Primitive {
+  protected override readonly kind = 'Barrier';
+  private readonly count: number;
+
+  private constructor(store: ContainerStore, address: Address) {
+    super(store, address, KIND);
+    this.count = this.i32[this.word + PARTIES]!;
+  }
+
+  /**
+   * Makes a barrier.
+   *
+   * @param parties how many have to come, 1 to 4,095
+   * @throws RangeError when it is no such integer
+   * @throws OutOfMemoryError when there is no room
+   */
+  static create(store: ContainerStore, parties: number): Barrier {
+    checkInteger('parties', parties, 1, ARRIVED);
+    const address = makeBlock(store, KIND, 0, BYTES);
+    store.memory.i32[(address >>> 2) + PARTIES] = parties;
+    return new Barrier(store, address);
+  }
+
+  /**
+   * The barrier behind another thread's `handle`.
+   *
+   * @throws AttachError when the handle is of something else, or of what was destroyed
+   */
+  static open(store: ContainerStore, handle: Handle): Barrier {
+    return new Barrier(store, openBlock(store, handle, KIND));
+  }
+
+  /** The barrier at an address; `heap.roots.open('phase', Barrier)` calls it. Throws as {@link open}. */
+  static at(store: ContainerStore, address: Address): Barrier {
+    checkHeader(store, address, KIND);
+    return new Barrier(store, address);
+  }
+
+  /** How many have to come. */
+  get parties(): number {
+    this.check();
+    return this.count;
+  }
+
+  /** How many wait at the moment. */
+  get waiting(): number {
+    this.check();
+    return this.load() & ARRIVED;
+  }
+
+  /** Whether a party gave up. Then every `wait` throws until `reset()`. */
+  get broken(): boolean {
+    this.check();
+    return this.load() < 0;
+  }
+
+  /**
+   * Waits until all parties have come.
+   *
+   * @param options `timeout` in ms; the heap's `lockTimeout` by default
+   * @returns `leader: true` for one of them
+   * @throws LockTimeoutError when the others did not come in time: the barrier is broken for all
+   * @throws BrokenBarrierError when another party gave up, or the barrier was reset meanwhile
+   * @throws BlockingNotAllowedError when this thread may not block; the barrier is broken then
+   */
+  wait(options?: WaitOptions): BarrierTurn {
+    const timeout = timeoutOf(options, this.store.lockTimeout);
+    const arrival = this.arrive();
+    if (arrival === undefined) return LEADER;
+    try {
+      awaitTurn(arrival, this.store.thread, timeout, 'waitAsync()');
+    } catch (error) {
+      return this.giveUp(arrival, error);
+    }
+    return this.leave(arrival);
+  }
+
+  /**
+   * As {@link wait}, without blocking the thread.
+   *
+   * @throws the signal's reason when it is aborted: the barrier is broken for all
+   */
+  async waitAsync(options?: AsyncWaitOptions): Promise<BarrierTurn> {
+    const timeout = timeoutOf(options, this.store.lockTimeout);
+    options?.signal?.throwIfAborted();
+    const arrival = this.arrive();
+    if (arrival === undefined) return LEADER;
+    try {
+      await awaitTurnAsync(arrival, timeout, options?.signal);
+    } catch (error) {
+      return this.giveUp(arrival, error);
+    }
+    return this.leave(arrival);
+  }
+
+  /** Breaks the barrier: who waits, and who comes until `reset()`, gets `BrokenBarrierError`. */
+  abort(): void {
+    this.check();
+    this.breakUp(undefined);
+  }
+
+  /**
+   * Makes a fresh barrier of it. Who waits gets `BrokenBarrierError`. One thread should do it: of two that
+   * race, the later may break up the new generation too.
+   */
+  reset(): void {
+    this.check();
+    const { i32, word } = this;
+    // Broken first: this generation cannot be completed any more.
+    const state = this.breakUp(undefined);
+    atomicAdd(i32, word + RESETS, 1);
+    // Publishes: the count of resets; pairs with the load in `Arrival.attempt`. Of several resets one does it.
+    compareExchange(i32, word + STATE, state, nextState(state));
+    notify(i32, word + STATE, EVERYBODY);
+  }
+
+  private load(): number {
+    return atomicLoad(this.i32, this.word + STATE);
+  }
+
+  /** Counts this thread in. Returns what to wait for, or undefined when it was the last. */
+  private arrive(): Arrival | undefined {
+    this.check();
+    const { i32, word } = this;
+    for (;;) {
+      const state = this.load();
+      if (state < 0) throw new BrokenBarrierError(this.address, 'a party gave up; reset() mends it');
+      // Counted only while the state is broken: the swap below tells whether it is still the same state.
+      const resets = atomicLoad(i32, word + RESETS);
+      const last = (state & ARRIVED) + 1 === this.count;
+      // Publishes: what each party has written before it came; pairs with the load in `Arrival.attempt`.
+      if (compareExchange(i32, word + STATE, state, last ? nextState(state) : state + 1) !== state) continue;
+      if (!last) return new Arrival(i32, word + STATE, generationOf(state), resets, this.address);
+      if (this.count > 1) notify(i32, word + STATE, EVERYBODY);
+      return undefined;
+    }
+  }
+
+  private leave(arrival: Arrival): BarrierTurn {
+    const { i32, index, barrier, broken } = arrival;
+    if (broken) throw new BrokenBarrierError(barrier, 'a party gave up');
+    if (atomicLoad(i32, index - STATE + RESETS) !== arrival.resets) {
+      throw new BrokenBarrierError(barrier, 'it was reset');
+    }
+    return FOLLOWER;
+  }
+
+  /** A party stops waiting: nobody of its generation can go on, unless all have come meanwhile. */
+  private giveUp(arrival: Arrival, error: unknown): BarrierTurn {
+    const state = this.breakUp(arrival.generation);
+    if (generationOf(state) !== arrival.generation) return this.leave(arrival);
+    throw error;
+  }
+
+  /** Marks the barrier as broken, if it is still in `generation`. Returns the state then. */
+  private breakUp(generation: number | undefined): number {
+    const { i32, word } = this;
+    for (;;) {
+      const state = this.load();
+      if (state < 0 || (generation !== undefined && generationOf(state) !== generation)) return state;
+      if (compareExchange(i32, word + STATE, state, state | BROKEN) !== state) continue;
+      notify(i32, word + STATE, EVERYBODY);
+      return state | BROKEN;
+    }
+  }
+
+  protected override seize(): string | undefined {
+    const waiting = this.load() & ARRIVED;
+    return this.load() < 0 || waiting === 0 ? undefined : `${waiting} waiting parties`;
+  }
+
+  protected override describe(): object {
+    return { parties: this.count, waiting: this.load() & ARRIVED, broken: this.load() < 0 };
+  }
+}
+
+function generationOf(state: number): number {
+  return (state & ~BROKEN) >>> ARRIVED_BITS;
+}
+
+/** Nobody has come yet, in the next generation. */
+function nextState(state: number): number {
+  return ((generationOf(state) + 1) % GENERATIONS) << ARRIVED_BITS;
+}
+
+/** Waits until a generation has ended, well or badly. */
+class Arrival implements Turn {
+  readonly i32: Int32Array;
+  readonly spins = SPINS;
+  readonly index: number;
+  readonly generation: number;
+  /** How often the barrier had been reset then. */
+  readonly resets: number;
+  readonly barrier: Address;
+  seen = 0;
+  /** Whether it ended badly. */
+  broken = false;
+
+  constructor(i32: Int32Array, index: number, generation: number, resets: number, barrier: Address) {
+    this.i32 = i32;
+    this.index = index;
+    this.generation = generation;
+    this.resets = resets;
+    this.barrier = barrier;
+  }
+
+  attempt(): number {
+    this.seen = atomicLoad(this.i32, this.index);
+    if (generationOf(this.seen) !== this.generation) return DONE;
+    this.broken = this.seen < 0;
+    return this.broken ? DONE : this.index;
+  }
+
+  timedOut(waitedMs: number): Error {
+    return new LockTimeoutError(this.barrier, 0, '', waitedMs, 'all parties of the barrier');
+  }
+}

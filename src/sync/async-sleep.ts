@@ -1,0 +1,57 @@
+/**
+ * Async sleep: waiting for a shared word without blocking the thread, and giving up on a signal.
+ *
+ *     word still as seen ──sleepAsync──▶ notified, changed, time up       returns: look at the word again
+ *                                  └───▶ signal aborted                   throws its reason
+ *
+ * A sleeper that gives up is still in the engine's list of waiters and may be woken in place of another
+ * one: then it passes the wake-up on.
+ */
+
+import { notify, waitAsync } from '../memory/atomics.ts';
+
+/** How long a call waits at most. */
+export interface WaitOptions {
+  /** In ms, 0 and more; `Infinity` waits for ever. Default: the heap's `lockTimeout`. */
+  readonly timeout?: number;
+}
+
+/** How long an async call waits at most, and what makes it give up. */
+export interface AsyncWaitOptions extends WaitOptions {
+  /** Its abort rejects the promise with the signal's reason; nothing is taken then. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Sleeps while the word holds `seen`, for `ms` at most. May return early.
+ *
+ * @throws the signal's reason when it is aborted
+ */
+export async function sleepAsync(
+  words: Int32Array,
+  index: number,
+  seen: number,
+  ms: number,
+  signal?: AbortSignal,
+): Promise<void> {
+  signal?.throwIfAborted();
+  const woken = waitAsync(words, index, seen, ms);
+  if (signal === undefined) {
+    await woken;
+    return;
+  }
+  let abort = (): void => {};
+  const aborted = new Promise<'aborted'>((resolve) => {
+    abort = () => resolve('aborted');
+  });
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    if ((await Promise.race([woken, aborted])) !== 'aborted') return;
+    void woken.then((result) => {
+      if (result === 'ok') notify(words, index, 1);
+    });
+    throw signal.reason;
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
