@@ -16,7 +16,11 @@ export { PoolAllocator, type PoolOptions } from './allocators/pool.ts';
 export { ThreadCached, type ThreadCachedOptions } from './allocators/thread-cached.ts';
 export { TlsfAllocator } from './allocators/tlsf.ts';
 export type { Container, Handle } from './containers/container.ts';
+export type { Loaded } from './containers/loaded.ts';
 export type { ContainerStore } from './containers/store.ts';
+export { SharedString, type StringHandle, string } from './containers/string.ts';
+export { type Compare, SharedVec, type VecArray, type VecHandle, type VecOptions } from './containers/vec.ts';
+export { vec } from './containers/vec-field.ts';
 export {
   AttachError,
   BlockingNotAllowedError,
