@@ -43,17 +43,17 @@ const SHOWN = 100;
 /** What no caller can give as `into`. */
 const NO_VIEW: object = {};
 
+/** What nothing is known about: reads as unknown, takes anything. */
+// biome-ignore lint/suspicious/noExplicitAny: any field would read as NotAField
+type Unknown = any;
+
 /** Types only: what the elements of a handle's vec are. */
 declare const elementOf: unique symbol;
 
 /** What crosses to another thread, for `SharedVec.open`. */
-export interface VecHandle<E extends Field = Field> extends Handle<'SharedVec'> {
+export interface VecHandle<E extends Field = Unknown> extends Handle<'SharedVec'> {
   readonly [elementOf]?: E;
 }
-
-/** What nothing is known about: reads as unknown, takes anything. */
-// biome-ignore lint/suspicious/noExplicitAny: any field would read as NotAField
-type Unknown = any;
 
 /** What a vec starts with. */
 export interface VecOptions {
