@@ -18,6 +18,29 @@ import type { BoundField, Field } from '../structs/field.ts';
 import { registerLayout } from '../structs/schema.ts';
 import { type ContainerStore, homeOf } from './store.ts';
 
+const known = new WeakMap<ContainerStore, WeakMap<Field, Elements>>();
+
+/**
+ * A field as the element of containers in a heap: for all of them the same object, so that the engine
+ * sees its closures as constants.
+ *
+ * @throws as the constructor
+ */
+export function elementsOf<E extends Field>(field: E, store: ContainerStore): Elements<E> {
+  const home = homeOf(store);
+  let ofHome = known.get(home);
+  if (ofHome === undefined) {
+    ofHome = new WeakMap();
+    known.set(home, ofHome);
+  }
+  let elements = ofHome.get(field);
+  if (elements === undefined) {
+    elements = new Elements<Field>(field, home);
+    ofHome.set(field, elements);
+  }
+  return elements as Elements<E>;
+}
+
 /** A field as the element of a container. */
 export class Elements<E extends Field = Field> {
   readonly field: E;

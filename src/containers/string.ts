@@ -7,8 +7,8 @@
  *
  *     field     │ address of such a block, 0 for '' │
  *
- * The hash is that of the bytes (utf8.ts), kept so that comparing texts and looking them up seldom reads
- * them. A text that another thread can see never changes: any thread may read it at any time, until it
+ * The hash is that of the bytes (utf8.ts), kept from when it is asked for first; 0 says that it was not:
+ * threads that work it out at once store the same. A text that another thread can see never changes: any thread may read it at any time, until it
  * is destroyed. A lone surrogate is stored as U+FFFD.
  *
  * A field is assigned by one store of the address; the text before is freed after that. Whoever reads a
@@ -35,7 +35,6 @@ import {
   equalsBytes,
   equalsText,
   hashBytes,
-  scratch,
   scratchUses,
   writeScratch,
 } from './utf8.ts';
@@ -112,7 +111,13 @@ export class SharedString extends Container {
 
   /** A u32 of the bytes, the same in every thread; `hashText` of the same text. */
   get hash(): number {
-    return this.store.memory.u32[(this.checked() >>> 2) + HASH]!;
+    const address = this.checked();
+    const { u8, u32 } = this.store.memory;
+    const known = u32[(address >>> 2) + HASH]!;
+    if (known !== 0) return known;
+    const hash = hashBytes(u8, address + TEXT, this.byteLength);
+    u32[(address >>> 2) + HASH] = hash;
+    return hash;
   }
 
   /** The text. */
@@ -137,7 +142,7 @@ export class SharedString extends Container {
     const address = this.checked();
     const { byteLength } = this;
     if (typeof other === 'string') return equalsText(u8, address + TEXT, byteLength, other);
-    if (other.hash !== this.hash || other.byteLength !== byteLength) return false;
+    if (other.byteLength !== byteLength) return false;
     return equalsBytes(u8, address + TEXT, other.store.memory.u8, other.address + TEXT, byteLength);
   }
 
@@ -189,18 +194,15 @@ function createBlock(store: ContainerStore, text: string): Address {
   const address = allocate(store, byteLength);
   // A handler that made room may have used the scratch.
   if (scratchUses() !== encoded) encodeText(text);
-  layText(store, address, byteLength, hashBytes(scratch(), 0, byteLength));
+  layText(store, address, byteLength);
   writeScratch(store.memory.u8, address + TEXT, byteLength);
   return address;
 }
 
 /** A block with the text of another string. */
-function copyBlock(
-  store: ContainerStore,
-  { store: from, address: source, byteLength, hash }: Source,
-): Address {
+function copyBlock(store: ContainerStore, { store: from, address: source, byteLength }: Source): Address {
   const address = allocate(store, byteLength);
-  layText(store, address, byteLength, hash);
+  layText(store, address, byteLength);
   const bytes = from.memory.u8.subarray(source + TEXT, source + TEXT + byteLength);
   store.memory.u8.set(bytes, address + TEXT);
   return address;
@@ -210,7 +212,6 @@ interface Source {
   readonly store: ContainerStore;
   readonly address: Address;
   readonly byteLength: number;
-  readonly hash: number;
 }
 
 function allocate(store: ContainerStore, byteLength: number): Address {
@@ -219,15 +220,10 @@ function allocate(store: ContainerStore, byteLength: number): Address {
   return address;
 }
 
-function layText(
-  { memory: { u32 } }: ContainerStore,
-  address: Address,
-  byteLength: number,
-  hash: number,
-): void {
+function layText({ memory: { u32 } }: ContainerStore, address: Address, byteLength: number): void {
   const word = address >>> 2;
   u32[word] = STRING;
-  u32[word + HASH] = hash;
+  u32[word + HASH] = 0;
   u32[word + BYTE_LENGTH] = byteLength;
 }
 

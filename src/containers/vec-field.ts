@@ -15,7 +15,7 @@ import type { FieldInit } from '../structs/inference.ts';
 import { asField, registerField } from '../structs/schema.ts';
 import type { StructStore } from '../structs/store.ts';
 import { checkHeader } from './container.ts';
-import { Elements } from './elements.ts';
+import { type Elements, elementsOf } from './elements.ts';
 import { type ContainerStore, homeOf } from './store.ts';
 import { SharedVec } from './vec.ts';
 import { VEC } from './vec-storage.ts';
@@ -56,7 +56,7 @@ export class VecField<E extends Field = Field> extends Field {
     // Later: the element may be the struct that is being bound.
     let known: Elements<E> | undefined;
     const elementsHere = (): Elements<E> => {
-      known ??= new Elements(this.element, store);
+      known ??= elementsOf(this.element, store);
       return known;
     };
     const read = (address: number): SharedVec<E> | undefined =>

@@ -27,7 +27,7 @@ import type { ScalarField } from '../structs/scalars.ts';
 import { fieldWithHash, hashOfField } from '../structs/schema.ts';
 import { type RowView, StructView } from '../structs/view.ts';
 import { addressOfHandle, type Handle, hashAt } from './container.ts';
-import { Elements } from './elements.ts';
+import { type Elements, elementsOf } from './elements.ts';
 import type { Loaded } from './loaded.ts';
 import { type ContainerStore, homeOf } from './store.ts';
 import { sortElements } from './vec-sort.ts';
@@ -101,7 +101,7 @@ export class SharedVec<E extends Field = Field> extends VecStorage<E> {
     if (typeof start !== 'object' || start === null) {
       throw new TypeError(`SharedVec.create takes first elements or { capacity }, got ${show(start)}`);
     }
-    const elements = new Elements(element, store);
+    const elements = elementsOf(element, store);
     const made = new SharedVec(store, elements, createBlock(store, elements.hash), 0);
     try {
       if (Symbol.iterator in start) made.extend(start);
@@ -137,7 +137,7 @@ export class SharedVec<E extends Field = Field> extends VecStorage<E> {
     if (element !== undefined) checkField(element, 'SharedVec.at takes a field');
     checkVec(store, address, element && hashOfField(element));
     const field = element ?? (fieldWithHash(hashAt(store, address), store) as E);
-    return new SharedVec(store, new Elements(field, store), address, 0);
+    return new SharedVec(store, elementsOf(field, store), address, 0);
   }
 
   /** What roots open a vec by: `heap.roots.open('samples', SharedVec.type(f64))`. */
