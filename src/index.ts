@@ -19,6 +19,7 @@ export { Barrier, type BarrierTurn } from './containers/barrier.ts';
 export { Condition } from './containers/condition.ts';
 export type { Container, Handle } from './containers/container.ts';
 export type { Access, Guarded, ValueCell } from './containers/contents.ts';
+export type { Loaded } from './containers/loaded.ts';
 export {
   type FirstValue,
   type LockState,
@@ -30,6 +31,9 @@ export { Once } from './containers/once.ts';
 export { type ReadGuard, RwLock, type RwLockHandle, type WriteGuard } from './containers/rw-lock.ts';
 export { Semaphore } from './containers/semaphore.ts';
 export type { ContainerStore } from './containers/store.ts';
+export { SharedString, type StringHandle, string } from './containers/string.ts';
+export { type Compare, SharedVec, type VecArray, type VecHandle, type VecOptions } from './containers/vec.ts';
+export { vec } from './containers/vec-field.ts';
 export {
   AttachError,
   BlockingNotAllowedError,
