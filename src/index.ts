@@ -15,8 +15,21 @@ export type { BlockState } from './allocators/ownership.ts';
 export { PoolAllocator, type PoolOptions } from './allocators/pool.ts';
 export { ThreadCached, type ThreadCachedOptions } from './allocators/thread-cached.ts';
 export { TlsfAllocator } from './allocators/tlsf.ts';
+export {
+  Arc,
+  type ArcHandle,
+  type ArcTarget,
+  type ArcValue,
+  Weak,
+  type WeakHandle,
+} from './containers/arc.ts';
+export { arc, weak } from './containers/arc-field.ts';
+export { Box, type BoxHandle, box } from './containers/box.ts';
 export type { Container, Handle } from './containers/container.ts';
+export { type LeakWarning, warnOfLeaks } from './containers/leaks.ts';
+export { Rc, RcWeak } from './containers/rc.ts';
 export type { ContainerStore } from './containers/store.ts';
+export { union, type Variant } from './containers/union.ts';
 export {
   AttachError,
   BlockingNotAllowedError,
@@ -29,6 +42,8 @@ export {
   OutOfMemoryError,
   SabheapError,
   TooManyThreadsError,
+  UseAfterMoveError,
+  WrongThreadError,
 } from './errors.ts';
 export { Arena } from './heap/arena.ts';
 export {
