@@ -137,8 +137,8 @@ export class Arc<T extends ArcTarget = AnyStructType> extends Counted<T> {
    */
   static of<C extends Container>(store: ContainerStore, container: C): Arc<ContainerType<C>> {
     const home = homeOf(store);
-    const { heap, address } = container.handle;
-    if (heap !== home.id || home.generationOf(address) === -1) {
+    const { address } = container.handle;
+    if ((container as unknown as Arc).store !== home) {
       throw new TypeError(`Arc.of takes a container that lies in a block of heap ${home.id}`);
     }
     const fill = (payload: number): void => {
@@ -158,6 +158,8 @@ export class Arc<T extends ArcTarget = AnyStructType> extends Counted<T> {
    *   has to be given: `SharedMap.type(string, u64)`
    * @throws TypeError, AttachError when the handle is of something else, was opened before, or is stale
    */
+  static open<T extends ArcTarget>(store: ContainerStore, handle: Handle<'Arc'>, type: T): Arc<T>;
+  static open<T extends ArcTarget>(store: ContainerStore, handle: ArcHandle<T>): Arc<T>;
   static open<T extends ArcTarget>(store: ContainerStore, handle: ArcHandle<T>, type?: T): Arc<T> {
     const found = openType(store, addressOfHandle(store, handle, 'Arc'), STRONG_KIND, type);
     return new Arc(store, receive(store, handle), found);
@@ -192,7 +194,7 @@ export class Arc<T extends ArcTarget = AnyStructType> extends Counted<T> {
   }
 
   /** Whether two Arcs own the same. */
-  static isSame(one: Arc<ArcTarget>, other: Arc<ArcTarget>): boolean {
+  static isSame<T extends ArcTarget>(one: Arc<T>, other: Arc<T>): boolean {
     one.checkLive();
     other.checkLive();
     return one.target === other.target && one.store.id === other.store.id;
@@ -312,6 +314,8 @@ export class Weak<T extends ArcTarget = AnyStructType> extends Counted<T> {
   }
 
   /** As `Arc.open`, for what `weak.move()` gave. */
+  static open<T extends ArcTarget>(store: ContainerStore, handle: Handle<'Weak'>, type: T): Weak<T>;
+  static open<T extends ArcTarget>(store: ContainerStore, handle: WeakHandle<T>): Weak<T>;
   static open<T extends ArcTarget>(store: ContainerStore, handle: WeakHandle<T>, type?: T): Weak<T> {
     const found = openType(store, addressOfHandle(store, handle, 'Weak'), WEAK_KIND, type);
     return new Weak(store, receive(store, handle), found);

@@ -85,6 +85,8 @@ export class Box<T extends AnyStructType = AnyStructType> extends Owner {
    * @param type checked where given; else found by what the block says
    * @throws TypeError, AttachError when the handle is of something else, was opened before, or is stale
    */
+  static open<T extends AnyStructType>(store: ContainerStore, handle: Handle<'Box'>, type: T): Box<T>;
+  static open<T extends AnyStructType>(store: ContainerStore, handle: BoxHandle<T>): Box<T>;
   static open<T extends AnyStructType>(store: ContainerStore, handle: BoxHandle<T>, type?: T): Box<T> {
     const found = typeAt(store, addressOfHandle(store, handle, 'Box'), BOX, type);
     return new Box(store, receive(store, handle), found);
@@ -106,7 +108,8 @@ export class Box<T extends AnyStructType = AnyStructType> extends Owner {
    * @returns null when the field is
    * @throws TypeError when the struct has no such field
    */
-  static take<S extends AnyStructType, K extends TakenNames<S[typeof schema], Box>>(
+  // biome-ignore lint/suspicious/noExplicitAny: a Box of whatever struct
+  static take<S extends AnyStructType, K extends TakenNames<S[typeof schema], Box<any>>>(
     view: ViewMembers<S>,
     field: K,
   ): TakenFrom<S[typeof schema][K]> | null {
@@ -156,7 +159,7 @@ export class Box<T extends AnyStructType = AnyStructType> extends Owner {
 
   override $moveInto(home: ContainerStore, cell: number, path: string): void {
     const { address, type } = this;
-    if (cell >= address && cell < address + HEADER_BYTES + type.size) {
+    if (this.store === home && cell >= address && cell < address + HEADER_BYTES + type.size) {
       throw new TypeError(`${path} cannot own the Box that it lies in`);
     }
     super.$moveInto(home, cell, path);

@@ -70,7 +70,7 @@ export abstract class Owner extends Container {
    * @throws TypeError that says what to call instead
    */
   override get handle(): never {
-    throw new TypeError(`a ${this.kind} has one owner: move() gives a handle and the ownership with it`);
+    throw new TypeError(`the ${this.what} has one owner: move() gives a handle and the ownership with it`);
   }
 
   /** Frees the block and drops what it owns, however deep. Does nothing after a drop or a move. */

@@ -157,7 +157,7 @@ export class Rc<T extends AnyStructType = AnyStructType> extends Counted<T> {
   }
 
   /** Whether two Rcs own the same. */
-  static isSame(one: Rc, other: Rc): boolean {
+  static isSame<T extends AnyStructType>(one: Rc<T>, other: Rc<T>): boolean {
     one.checkLive();
     other.checkLive();
     return one.address === other.address && one.store.id === other.store.id;
