@@ -28,7 +28,6 @@ const GENERATION_MASK = (1 << 22) - 1;
 const STANDALONE = 1 << 30;
 /** Words from the record of locks to the deed. */
 const DEED_AT = 3;
-const RECORD_WORDS = 6;
 
 /** One thread's identity towards one memory. */
 export class Thread {
@@ -46,7 +45,7 @@ export class Thread {
   readonly pending: number;
   /** Index of `held` in `words`. */
   readonly held: number;
-  /** Index of the deed in `words`. */
+  /** Index of the deed in `words`; outside a heap past their end, where writes go nowhere. */
   readonly deed: number;
   /** Names the thread behind a token, for messages. */
   readonly nameOf: (token: number) => string;
@@ -98,7 +97,7 @@ export class Thread {
     let thread = standalone.get(memory);
     if (thread === undefined) {
       const token = STANDALONE | (threadId() + 1);
-      thread = new Thread(0, 0, token, new Int32Array(RECORD_WORDS), 0, describeToken);
+      thread = new Thread(0, 0, token, new Int32Array(2), 0, describeToken);
       standalone.set(memory, thread);
     }
     return thread;
