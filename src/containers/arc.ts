@@ -81,9 +81,9 @@ abstract class Counted<T extends ArcTarget> extends Owner {
   /** Where the counts are. */
   protected readonly target: Address;
 
-  protected constructor(store: ContainerStore, reference: Address, type: T, kind: string) {
+  protected constructor(store: ContainerStore, reference: Address, type: T) {
     const home = homeOf(store);
-    super(home, reference, nameOf(kind, type));
+    super(home, reference);
     this.type = type;
     this.target = targetOf(home, reference);
   }
@@ -101,7 +101,8 @@ abstract class Counted<T extends ArcTarget> extends Owner {
   }
 
   protected override get what(): string {
-    return nameOf(this.kind, this.type);
+    const { kind, type } = this;
+    return isStruct(type) ? `${kind} of ${type.name}` : `${kind} of a container`;
   }
 
   protected override end(address: Address): void {
@@ -116,7 +117,8 @@ export class Arc<T extends ArcTarget = AnyStructType> extends Counted<T> {
 
   /** Use `create`, `of`, `open` or `clone`. */
   private constructor(store: ContainerStore, reference: Address, type: T) {
-    super(store, reference, type, 'Arc');
+    super(store, reference, type);
+    this.begin();
   }
 
   /**
@@ -310,7 +312,8 @@ export class Weak<T extends ArcTarget = AnyStructType> extends Counted<T> {
 
   /** Use `arc.downgrade()`. */
   private constructor(store: ContainerStore, reference: Address, type: T) {
-    super(store, reference, type, 'Weak');
+    super(store, reference, type);
+    this.begin();
   }
 
   /** As `Arc.open`, for what `weak.move()` gave. */
@@ -453,10 +456,6 @@ function openType<T extends ArcTarget>(store: ContainerStore, reference: Address
 
 function isStruct(type: ArcTarget): type is AnyStructType {
   return type instanceof Field && (type as Field).kind === 'struct';
-}
-
-function nameOf(kind: string, type: ArcTarget): string {
-  return isStruct(type) ? `${kind} of ${type.name}` : `${kind} of a container`;
 }
 
 function fieldOfKind(view: object, name: string, act: string, wanted: 'arc' | 'weak') {

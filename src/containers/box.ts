@@ -62,8 +62,9 @@ export class Box<T extends AnyStructType = AnyStructType> extends Owner {
 
   /** Use `create`, `open` or `fromAddress`. */
   private constructor(store: ContainerStore, address: Address, type: T) {
-    super(store, address, `Box of ${type.name}`);
+    super(store, address);
     this.type = type;
+    this.begin();
   }
 
   /**

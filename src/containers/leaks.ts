@@ -35,6 +35,11 @@ export function warnOfLeaks(on: boolean | LeakWarning): void {
   registry = tell && (registry ?? new FinalizationRegistry(warn));
 }
 
+/** Whether warnings are on. */
+export function warnsOfLeaks(): boolean {
+  return registry !== undefined;
+}
+
 /** Has a warning given when `owner` is collected. Does nothing while warnings are off. */
 export function noteOwner(owner: object, what: string, address: number): void {
   registry?.register(owner, { what, address }, owner);

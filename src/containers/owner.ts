@@ -20,7 +20,7 @@ import { fieldWithHash } from '../structs/schema.ts';
 import { viewAt } from '../structs/struct.ts';
 import { type RowView, rowOf, type StructView, unknownField } from '../structs/view.ts';
 import { Container, checkHeader, type Handle, hashAt, makeHandle } from './container.ts';
-import { forgetOwner, noteOwner } from './leaks.ts';
+import { forgetOwner, noteOwner, warnsOfLeaks } from './leaks.ts';
 import { link } from './owned-struct.ts';
 import { type ContainerStore, homeOf } from './store.ts';
 
@@ -47,17 +47,16 @@ export abstract class Owner extends Container {
   #place: Place | undefined;
   #borrowed = 0;
 
-  /** @param what as leak warnings name it */
-  constructor(store: ContainerStore, address: Address, what: string) {
-    super(store, address);
-    noteOwner(this, what, address);
-  }
-
   /** As people say it: `'Box of Point'`. */
   protected abstract get what(): string;
 
   /** Frees what was owned. */
   protected abstract end(address: Address): void;
+
+  /** Has this object warned of when it leaks. Constructors call it last, when `what` is known. */
+  protected begin(): void {
+    if (warnsOfLeaks()) noteOwner(this, this.what, this.address);
+  }
 
   /** Whether what was owned belongs to somebody else now. */
   get moved(): boolean {

@@ -43,8 +43,8 @@ abstract class Counted<T extends AnyStructType> extends Owner {
   readonly #word: number;
 
   /** @param word from the block's start to the count of such references, in bytes */
-  protected constructor(store: ContainerStore, block: Address, type: T, kind: string, word: number) {
-    super(store, block, `${kind} of ${type.name}`);
+  protected constructor(store: ContainerStore, block: Address, type: T, word: number) {
+    super(store, block);
     this.type = type;
     this.#word = word;
   }
@@ -114,7 +114,8 @@ export class Rc<T extends AnyStructType = AnyStructType> extends Counted<T> {
 
   /** Use `create`, `clone` or `fromAddress`. */
   private constructor(store: ContainerStore, block: Address, type: T) {
-    super(store, block, type, 'Rc', STRONG);
+    super(store, block, type, STRONG);
+    this.begin();
   }
 
   /**
@@ -199,7 +200,8 @@ export class RcWeak<T extends AnyStructType = AnyStructType> extends Counted<T> 
 
   /** Use `rc.downgrade()`. */
   private constructor(store: ContainerStore, block: Address, type: T) {
-    super(store, block, type, 'RcWeak', WEAK);
+    super(store, block, type, WEAK);
+    this.begin();
   }
 
   /** Makes an RcWeak of a reference that is counted. */
