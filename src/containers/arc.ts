@@ -185,14 +185,12 @@ export class Arc<T extends ArcTarget = AnyStructType> extends Counted<T> {
    * The root's own reference stays with it.
    */
   static type<T extends ArcTarget>(type: T): ContainerType<Arc<T>> {
-    return {
-      at: (store, address) =>
-        new Arc(
-          store,
-          cloneReference(homeOf(store), address, STRONG_KIND),
-          openType(store, address, STRONG_KIND, type),
-        ),
+    const at = (store: ContainerStore, address: Address): Arc<T> => {
+      const found = openType(store, address, STRONG_KIND, type);
+      const home = homeOf(store);
+      return new Arc(home, cloneReference(home, address, STRONG_KIND), found);
     };
+    return { at };
   }
 
   /** Whether two Arcs own the same. */

@@ -99,10 +99,9 @@ describe('an Arc', () => {
 
   test('in a root is cloned by who opens it', () => {
     const make = () => Arc.create(heap, Point, { x: 3 }).intoAddress();
-    const one = heap.roots.openOrCreate('point', Arc.type(Point) as never, make) as unknown as Arc<
-      typeof Point
-    >;
-    const two = heap.roots.open('point', Arc.type(Point) as never) as unknown as Arc<typeof Point>;
+    const one = heap.roots.openOrCreate('point', Arc.type(Point), make);
+    const two = heap.roots.open('point', Arc.type(Point))!;
+    expect(() => heap.roots.open('point', Arc.type(Node))).toThrow('was made for Point');
     expect([one.value.x, two.strongCount]).toEqual([3, 3]);
     one.drop();
     two.drop();
