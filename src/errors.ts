@@ -120,3 +120,18 @@ export class DetachedError extends SabheapError {
     super('this thread is detached from the heap: call Heap.attach(handle) again');
   }
 }
+
+/** A Box, Arc or other owner was used after it gave up what it owned. */
+export class UseAfterMoveError extends SabheapError {
+  /** @param owner what it was, as people say it: `'Box of Point'` */
+  constructor(owner: string) {
+    super(`this ${owner} was moved: what it owned belongs to whoever received it`);
+  }
+}
+
+/** Something that is bound to one thread was used from another. */
+export class WrongThreadError extends SabheapError {
+  constructor(address: number, what: string, ownerName: string) {
+    super(`the ${what} at ${hex(address)} is bound to ${ownerName}: use an Arc to share between threads`);
+  }
+}

@@ -15,10 +15,21 @@ export type { BlockState } from './allocators/ownership.ts';
 export { PoolAllocator, type PoolOptions } from './allocators/pool.ts';
 export { ThreadCached, type ThreadCachedOptions } from './allocators/thread-cached.ts';
 export { TlsfAllocator } from './allocators/tlsf.ts';
+export {
+  Arc,
+  type ArcHandle,
+  type ArcTarget,
+  type ArcValue,
+  Weak,
+  type WeakHandle,
+} from './containers/arc.ts';
+export { arc, weak } from './containers/arc-field.ts';
 export { Barrier, type BarrierTurn } from './containers/barrier.ts';
+export { Box, type BoxHandle, box } from './containers/box.ts';
 export { Condition } from './containers/condition.ts';
 export type { Container, Handle } from './containers/container.ts';
 export type { Access, Guarded, ValueCell } from './containers/contents.ts';
+export { type LeakWarning, warnOfLeaks } from './containers/leaks.ts';
 export type { Loaded } from './containers/loaded.ts';
 export {
   type FirstValue,
@@ -28,10 +39,12 @@ export {
   type MutexHandle,
 } from './containers/mutex.ts';
 export { Once } from './containers/once.ts';
+export { Rc, RcWeak } from './containers/rc.ts';
 export { type ReadGuard, RwLock, type RwLockHandle, type WriteGuard } from './containers/rw-lock.ts';
 export { Semaphore } from './containers/semaphore.ts';
 export type { ContainerStore } from './containers/store.ts';
 export { SharedString, type StringHandle, string } from './containers/string.ts';
+export { union, type Variant } from './containers/union.ts';
 export { type Compare, SharedVec, type VecArray, type VecHandle, type VecOptions } from './containers/vec.ts';
 export { vec } from './containers/vec-field.ts';
 export {
@@ -48,6 +61,8 @@ export {
   OutOfMemoryError,
   SabheapError,
   TooManyThreadsError,
+  UseAfterMoveError,
+  WrongThreadError,
 } from './errors.ts';
 export { Arena } from './heap/arena.ts';
 export {

@@ -276,11 +276,14 @@ export class Locked<A extends Algorithm = Algorithm> implements Allocator {
   /**
    * Takes over a block that is on its way (FLIGHT becomes LIVE, owned by this thread). False when it is
    * not: another thread has taken it, or nobody has sent it. Of several threads one gets it.
+   *
+   * @param generation how often the block was freed (see {@link generationOf}), to refuse a later one
    */
-  tryReceive(address: Address): boolean {
+  tryReceive(address: Address, generation?: number): boolean {
     const index = this.inner.ownershipIndex(address);
     if (index < 0) return false;
     const word = this.#i32[index]!;
+    if (generation !== undefined && generationOf(word) !== generation) return false;
     const received = ownedWord(word, LIVE, this.inner.owner);
     return stateOf(word) === FLIGHT && compareExchange(this.#i32, index, word, received) === word;
   }

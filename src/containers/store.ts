@@ -24,8 +24,13 @@ export interface ContainerStore extends Allocator, StructStore {
   lock(address: Address): Lock;
   /** Marks a block as on its way to another thread. False when it is no live block. */
   trySend(address: Address): boolean;
-  /** Takes over a block that is on its way. False when it is not; of several threads one gets it. */
-  tryReceive(address: Address): boolean;
+  /**
+   * Takes over a block that is on its way. False when it is not, or was freed since; of several threads
+   * one gets it.
+   *
+   * @param generation as `generationOf` gave it when the block was sent
+   */
+  tryReceive(address: Address, generation?: number): boolean;
   /** Makes this thread the owner of a block that nobody else can reach any more. False when it is none. */
   tryAdopt(address: Address): boolean;
   /** How often the block at `address` was freed (modulo 256), or -1 when it is no live block. */

@@ -117,7 +117,7 @@ export class Arena implements Allocator, StructStore {
   }
 
   /** As {@link tryShare}: always false. */
-  tryReceive(_address: Address): boolean {
+  tryReceive(_address: Address, _generation?: number): boolean {
     return false;
   }
 

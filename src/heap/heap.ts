@@ -465,8 +465,8 @@ export class Heap implements Allocator, StructStore {
   }
 
   /** See `Locked.tryReceive`. */
-  tryReceive(address: Address): boolean {
-    return this.#locked.tryReceive(address);
+  tryReceive(address: Address, generation?: number): boolean {
+    return this.#locked.tryReceive(address, generation);
   }
 
   /** See `Locked.tryAdopt`. */

@@ -13,6 +13,7 @@
  *      generation     goes up at each taking, so that words of the last tenant are told from this one's
  *      probe          scratch word: tells whether two buffers are the same memory
  *      pending, held  see sync/thread.ts
+ *      publish        see sync/deed.ts
  *      rest           0 at work, 1 idle: others may take its cache back, 2 drained: they have
  *
  * Slots are numbered from 1; 0 stands for nobody in block headers.
@@ -34,6 +35,8 @@ const GENERATION = 1;
 const PROBE = 2;
 const RECORD = 3;
 const REST = 5;
+const PUBLISH = 6;
+const PUBLISH_WORDS = 3;
 
 const AT_WORK = 0;
 const IDLE = 1;
@@ -78,6 +81,7 @@ export class ThreadSlots {
       i32[word + RECORD] = 0;
       i32[word + RECORD + 1] = 0;
       i32[word + REST] = AT_WORK;
+      i32.fill(0, word + PUBLISH, word + PUBLISH + PUBLISH_WORDS);
       atomicStore(i32, word + GENERATION, generation);
       return Thread.inSlot(slot, generation, i32, word + RECORD, (token) => this.#nameOf(token));
     }

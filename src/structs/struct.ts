@@ -33,7 +33,15 @@ import {
   resolveLayout,
   type StructLayout,
 } from './struct-layout.ts';
-import { assign, isViewMember, loadStruct, type RowView, refusedAddress, unknownField } from './view.ts';
+import {
+  assign,
+  isViewMember,
+  loadStruct,
+  type RowView,
+  refusedAddress,
+  StructView,
+  unknownField,
+} from './view.ts';
 
 let types = 0;
 
@@ -123,6 +131,17 @@ export class StructType<Fields = unknown, Name extends string = string> extends 
     options: { readonly layout?: L } = {},
   ): StructArray<StructType<Fields, Name>, L> {
     return createArray(this, store, length, options.layout ?? 'rows') as never;
+  }
+
+  /**
+   * Whether `given` is a view of this type: what tells the structs of a `union` apart.
+   *
+   *     if (Circle.is(shape)) shape.radius;
+   */
+  is(given: unknown): given is View<StructType<Fields, Name>> {
+    if (!(given instanceof StructView)) return false;
+    const { type } = given.$binding;
+    return (type as unknown) === this || (type.name === this.name && type.hash === this.hash);
   }
 
   /**

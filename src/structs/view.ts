@@ -241,9 +241,16 @@ export function assign(binding: Binding, address: number, init: unknown): void {
   }
 }
 
-/** A plain object of the fields' values that shares no bytes with the heap. */
-export function loadStruct({ fields, names, offsets }: Binding, address: number): Record<string, unknown> {
-  const copy: Record<string, unknown> = {};
+/**
+ * A plain object of the fields' values that shares no bytes with the heap.
+ *
+ * @param copy what to put them into
+ */
+export function loadStruct(
+  { fields, names, offsets }: Binding,
+  address: number,
+  copy: Record<string, unknown> = {},
+): Record<string, unknown> {
   for (let index = 0; index < fields.length; index++) {
     const { read, load = read } = fields[index]!;
     copy[names[index]!] = load(address + offsets[index]!);

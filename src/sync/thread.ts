@@ -16,7 +16,8 @@
  *     pending   the lock that is being taken or given back right now, or 0
  *     held      head of the list of held locks, linked through their `nextHeld`, or 0
  *
- * In a heap the record lies in the thread's slot, where others can read it after its death.
+ * In a heap the record lies in the thread's slot, where others can read it after its death, and behind it
+ * the deed that the thread is about (see `deed.ts`).
  */
 
 import { mayBlock, threadId } from '#platform';
@@ -25,6 +26,8 @@ import type { Memory } from '../memory/memory.ts';
 const SLOT_BITS = 8;
 const GENERATION_MASK = (1 << 22) - 1;
 const STANDALONE = 1 << 30;
+/** Words from the record of locks to the deed. */
+const DEED_AT = 3;
 
 /** One thread's identity towards one memory. */
 export class Thread {
@@ -42,6 +45,8 @@ export class Thread {
   readonly pending: number;
   /** Index of `held` in `words`. */
   readonly held: number;
+  /** Index of the deed in `words`; outside a heap past their end, where writes go nowhere. */
+  readonly deed: number;
   /** Names the thread behind a token, for messages. */
   readonly nameOf: (token: number) => string;
 
@@ -59,11 +64,12 @@ export class Thread {
     this.words = words;
     this.pending = record;
     this.held = record + 1;
+    this.deed = record + DEED_AT;
     this.mayBlock = mayBlock();
     this.nameOf = nameOf;
   }
 
-  /** The calling thread as a heap's slot knows it. `record` is the index of its two words in `words`. */
+  /** The calling thread as a heap's slot knows it. `record` is the index in `words` where its record begins. */
   static inSlot(
     slot: number,
     generation: number,
