@@ -15,11 +15,17 @@ export type { BlockState } from './allocators/ownership.ts';
 export { PoolAllocator, type PoolOptions } from './allocators/pool.ts';
 export { ThreadCached, type ThreadCachedOptions } from './allocators/thread-cached.ts';
 export { TlsfAllocator } from './allocators/tlsf.ts';
+export { Channel, type ChannelHandle, type ChannelOptions } from './channels/channel.ts';
+export type { Received, ReceivedStruct } from './channels/item.ts';
+export type { Queue, TryReceived } from './channels/queue.ts';
+export { SpscRing, type SpscRingHandle, type SpscRingOptions } from './channels/spsc-ring.ts';
+export type { WaitOptions } from './channels/waiting.ts';
 export type { Container, Handle } from './containers/container.ts';
 export type { ContainerStore } from './containers/store.ts';
 export {
   AttachError,
   BlockingNotAllowedError,
+  ClosedError,
   DeadlockError,
   DetachedError,
   HeapCorruptionError,
@@ -27,6 +33,7 @@ export {
   LockTimeoutError,
   NotOwnerError,
   OutOfMemoryError,
+  RoleTakenError,
   SabheapError,
   TooManyThreadsError,
 } from './errors.ts';
