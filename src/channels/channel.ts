@@ -75,6 +75,7 @@ const WRITING = 1 << 15;
 const FULL = 2 << 15;
 const READING = 3 << 15;
 const VOID = 4 << 15;
+const FULL_REST = 5 << 15;
 const TURN_SHIFT = 18;
 const ONE_TURN = 1 << TURN_SHIFT;
 const TURN_BITS = 14;
@@ -129,8 +130,8 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
   /** What this thread claims with. */
   private readonly writing: number;
   private readonly reading: number;
-  /** Of the last `claim`. */
-  private claimEnd = 0;
+  /** Of the last `runOf`. */
+  private runLength = 0;
 
   private constructor(store: ContainerStore, address: Address, field: Field, capacity: number) {
     super(store, address, field, capacity, { items: (address + ITEMS) >>> 2, room: (address + ROOM) >>> 2 });
@@ -283,24 +284,19 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
     return turns !== 0 && turns >>> 0 > this.turnMask >>> 1;
   }
 
+  /** Which position of the lap around the head has this index and turn. */
+  private positionOf(index: number, turn: number): number {
+    const lap = (atomicLoad(this.i32, this.head) & ~this.indexMask) | index;
+    return this.turnOf(lap) === turn ? lap : (lap - this.indexMask - 1) & POSITION_MASK;
+  }
+
   /**
-   * Claims up to `most` cells in a row, the first at `first`, that are in `state` of their turns. Answers how
-   * many; `claimEnd` is the position after them.
+   * Whether a claim of the cell at `at` holds although the tail or head was not there. Others may have passed
+   * on over it, by a lap at most. It does not hold when this thread had looked at the position so many
+   * laps ago that the turns have come round since.
    */
-  private claim(first: number, most: number, state: number, claimed: number): number {
-    const { i32 } = this;
-    let at = first;
-    let count = 0;
-    while (count < most) {
-      const cell = this.cellOf(at);
-      const turn = this.turnOf(at);
-      const wanted = turn | state;
-      if (i32[cell] !== wanted || compareExchange(i32, cell, wanted, turn | claimed) !== wanted) break;
-      at = this.next(at);
-      count++;
-    }
-    this.claimEnd = at;
-    return count;
+  private isPlausible(at: number, found: number): boolean {
+    return ((found - at) & POSITION_MASK) <= this.indexMask + 1;
   }
 
   // ── Sending ─────────────────────────────────────────────────────────────────────────────────────
@@ -321,8 +317,8 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
       if (compareExchange(i32, cell, seen, turn | this.writing) !== seen) continue;
       const next = this.next(at);
       const found = compareExchange(i32, tail, at, next);
-      if (found !== at && !this.confirm(at, 1, found)) continue;
-      this.fill(at, cell, turn, value, 1);
+      if (found !== at && !this.confirm(at, cell, turn, found)) continue;
+      this.fill(cell, turn, value);
       if ((atomicLoad(i32, this.itemsEvent) & SLEEPERS) !== 0) this.forItems.wakeSleepers(1);
       if ((i32[this.roomEvent]! & SLEEPERS) !== 0) this.wakeSender(next);
       return IS_SENT;
@@ -334,63 +330,112 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
     for (;;) {
       const first = i32[tail]!;
       if (first < 0) return IS_CLOSED;
-      const count = this.claim(first, Math.min(to - from, MOST), EMPTY, this.writing);
-      if (count === 0) {
-        const seen = atomicLoad(i32, this.cellOf(first));
-        if (this.isBefore(seen, this.turnOf(first))) return 0;
-        if (seen !== (this.turnOf(first) | EMPTY)) compareExchange(i32, tail, first, this.next(first));
+      const cell = this.cellOf(first);
+      const turn = this.turnOf(first);
+      if (i32[cell] !== (turn | EMPTY)) {
+        if (this.isBefore(atomicLoad(i32, cell), turn)) return 0;
+        if (i32[cell] !== (turn | EMPTY)) compareExchange(i32, tail, first, this.next(first));
         continue;
       }
-      const end = this.claimEnd;
+      if (compareExchange(i32, cell, turn | EMPTY, turn | this.writing) !== (turn | EMPTY)) continue;
+      const end = this.runOf(this.next(first), Math.min(to - from, MOST) - 1, EMPTY, EMPTY);
+      let count = this.runLength;
       const found = compareExchange(i32, tail, first, end);
-      if (found !== first && !this.confirm(first, count, found)) continue;
-      let at = first;
-      try {
-        for (let index = 0; index < count; index++) {
-          this.fill(at, this.cellOf(at), this.turnOf(at), values[from + index]!, count - index);
-          at = this.next(at);
-        }
-      } finally {
-        if ((atomicLoad(i32, this.itemsEvent) & SLEEPERS) !== 0) this.forItems.wakeSleepers(count);
+      if (found !== first) {
+        if (!this.confirm(first, cell, turn, found)) continue;
+        // Others have moved the tail over the first cell, so the rest is not this thread's.
+        count = 0;
       }
+      this.fillRun(first, values, from, count + 1);
       if ((i32[this.roomEvent]! & SLEEPERS) !== 0) this.wakeSender(end);
-      return count;
+      return count + 1;
     }
   }
 
   /**
-   * Whether a claim holds although the tail was not where it began. Others may have moved it over the cells
-   * that are claimed, a lap at most. It does not hold when the channel is closed; nor when this thread had
-   * looked at the tail so many laps ago that the turns have come round. Then the cells are voided.
+   * How many cells in a row, from `at` on, are in `state` or `rest` of their turns, up to `most`: `runLength`.
+   * Answers the position after them. Since nobody passes the claimed cell before them but by the tail (head),
+   * one CAS of that takes them all.
    */
-  private confirm(first: number, count: number, found: number): boolean {
-    if (found >= 0 && ((found - first) & POSITION_MASK) <= this.indexMask + 1) return true;
-    this.voidCells(first, count);
+  private runOf(at: number, most: number, state: number, rest: number): number {
+    const { i32 } = this;
+    let end = at;
+    let count = 0;
+    while (count < most) {
+      const cell = this.cellOf(end);
+      const turn = this.turnOf(end);
+      const seen = i32[cell]!;
+      // The atomic load pairs with the store that published a run or item with its first cell.
+      if (seen !== (turn | rest) && (seen !== (turn | state) || atomicLoad(i32, cell) !== seen)) break;
+      end = this.next(end);
+      count++;
+    }
+    this.runLength = count;
+    return end;
+  }
+
+  /** Whether a sender's claim holds. Else the cell is voided. */
+  private confirm(at: number, cell: number, turn: number, found: number): boolean {
+    if (found >= 0 && this.isPlausible(at, found)) return true;
+    compareExchange(this.i32, cell, turn | this.writing, turn | VOID);
+    this.voided();
     return false;
   }
 
-  /** Writes the value into a claimed cell. When it cannot be written, this and the `claimed - 1` after it are void. */
-  private fill(at: number, cell: number, turn: number, value: I, claimed: number): void {
+  /** Writes the value into a claimed cell and publishes it. When it cannot be written the cell is void. */
+  private fill(cell: number, turn: number, value: I): void {
+    let state = VOID;
     try {
-      this.items.write(this.valueAt(cell), value);
-    } catch (error) {
-      this.items.drop(this.valueAt(cell));
-      this.voidCells(at, claimed);
-      throw error;
+      this.write(cell, value);
+      state = FULL;
+    } finally {
+      // Publishes: the value. Pairs with the CAS that claims the cell in `poll`.
+      atomicStore(this.i32, cell, turn | state);
+      if (state === VOID) this.voided();
     }
-    // Publishes: the value. Pairs with the CAS that claims the cell in `poll` and `claim`.
-    atomicStore(this.i32, cell, turn | FULL);
   }
 
-  private voidCells(first: number, count: number): void {
+  /** The same for a run of claimed cells. From a value on that cannot be written they are void. */
+  private fillRun(first: number, values: readonly I[], from: number, count: number): void {
+    const { i32 } = this;
+    const firstCell = this.cellOf(first);
     let at = first;
-    for (let left = count; left > 0; left--) {
-      atomicStore(this.i32, this.cellOf(at), this.turnOf(at) | VOID);
-      at = this.next(at);
+    let filled = 0;
+    try {
+      while (filled < count) {
+        const cell = this.cellOf(at);
+        this.write(cell, values[from + filled]!);
+        if (filled > 0) i32[cell] = this.turnOf(at) | FULL_REST;
+        at = this.next(at);
+        filled++;
+      }
+    } finally {
+      for (let left = count - Math.max(filled, 1); left > 0; left--) {
+        if (filled === 0) at = this.next(at);
+        i32[this.cellOf(at)] = this.turnOf(at) | VOID;
+        if (filled > 0) at = this.next(at);
+      }
+      // Publishes: all of the run, which nobody gets at but past its first cell. Pairs with `poll` and `runOf`.
+      atomicStore(i32, firstCell, this.turnOf(first) | (filled === 0 ? VOID : FULL));
+      if ((atomicLoad(i32, this.itemsEvent) & SLEEPERS) !== 0) this.forItems.wakeSleepers(count);
+      if (filled < count) this.voided();
     }
-    this.forItems.wake(Number.POSITIVE_INFINITY);
-    // If nothing comes before them they need not wait for a receiver.
+  }
+
+  private write(cell: number, value: I): void {
+    const address = this.valueAt(cell);
+    try {
+      this.items.write(address, value);
+    } catch (error) {
+      this.items.drop(address);
+      throw error;
+    }
+  }
+
+  /** After cells were voided: if nothing comes before them they need not wait for a receiver. */
+  private voided(): void {
     const { i32, head } = this;
+    this.forItems.wake(Number.POSITIVE_INFINITY);
     for (let at = atomicLoad(i32, head); i32[this.cellOf(at)] === (this.turnOf(at) | VOID); ) {
       this.look(at);
       at = atomicLoad(i32, head);
@@ -416,18 +461,23 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
       const at = i32[head]!;
       const cell = this.cellOf(at);
       const turn = this.turnOf(at);
-      const full = turn | FULL;
-      if (i32[cell] === full) {
-        if (compareExchange(i32, cell, full, turn | this.reading) !== full) continue;
-        const next = this.next(at);
-        compareExchange(i32, head, at, next);
-        const value = this.takeOut(cell, turn);
-        if ((atomicLoad(i32, this.roomEvent) & SLEEPERS) !== 0) this.forRoom.wakeSleepers(1);
-        if ((i32[this.itemsEvent]! & SLEEPERS) !== 0) this.wakeReceiver(next);
-        return value;
+      const seen = i32[cell]!;
+      if (seen !== (turn | FULL) && seen !== (turn | FULL_REST)) {
+        const answer = this.look(at);
+        if (answer !== AGAIN) return answer;
+        continue;
       }
-      const answer = this.look(at);
-      if (answer !== AGAIN) return answer;
+      if (compareExchange(i32, cell, seen, turn | this.reading) !== seen) continue;
+      const next = this.next(at);
+      const found = compareExchange(i32, head, at, next);
+      if (found !== at && !this.isPlausible(at, found)) {
+        this.unclaim(cell, turn, seen);
+        continue;
+      }
+      const value = this.takeOut(cell, turn);
+      if ((atomicLoad(i32, this.roomEvent) & SLEEPERS) !== 0) this.forRoom.wakeSleepers(1);
+      if ((i32[this.itemsEvent]! & SLEEPERS) !== 0) this.wakeReceiver(next);
+      return value;
     }
   }
 
@@ -436,16 +486,26 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
     const { i32, head } = this;
     for (;;) {
       const first = i32[head]!;
-      const count = this.claim(first, Math.min(most, MOST), FULL, this.reading);
-      if (count === 0) {
+      const cell = this.cellOf(first);
+      const turn = this.turnOf(first);
+      const seen = i32[cell]!;
+      if (seen !== (turn | FULL) && seen !== (turn | FULL_REST)) {
         const answer = this.look(first);
-        if (answer === AGAIN) continue;
-        return answer === ENDED ? IS_CLOSED : 0;
+        if (answer !== AGAIN) return answer === ENDED ? IS_CLOSED : 0;
+        continue;
       }
-      const end = this.claimEnd;
-      compareExchange(i32, head, first, end);
-      const taken = this.takeOutMany(first, count, into);
-      if ((atomicLoad(i32, this.roomEvent) & SLEEPERS) !== 0) this.forRoom.wakeSleepers(taken);
+      if (compareExchange(i32, cell, seen, turn | this.reading) !== seen) continue;
+      const end = this.runOf(this.next(first), Math.min(most, MOST) - 1, FULL, FULL_REST);
+      let count = this.runLength;
+      const found = compareExchange(i32, head, first, end);
+      if (found !== first) {
+        if (!this.isPlausible(first, found)) {
+          this.unclaim(cell, turn, seen);
+          continue;
+        }
+        count = 0;
+      }
+      const taken = this.takeOutRun(first, count + 1, into);
       if ((i32[this.itemsEvent]! & SLEEPERS) !== 0) this.wakeReceiver(end);
       return taken;
     }
@@ -465,42 +525,57 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
     }
   }
 
-  /** Takes the values out of claimed cells, up to one that cannot be taken: that one
-   * comes first in the next call, which drops it and throws. */
-  private takeOutMany(first: number, count: number, into: T[]): number {
+  /**
+   * The same for a run of claimed cells, up to an item that cannot be taken: that one comes first in the next
+   * call, which drops it and throws.
+   */
+  private takeOutRun(first: number, count: number, into: T[]): number {
     const { i32, items } = this;
-    let at = first;
-    let taken = 0;
+    const firstCell = this.cellOf(first);
+    into[0] = this.takeFirst(first, count);
+    let at = this.next(first);
+    let taken = 1;
     try {
       while (taken < count) {
         const cell = this.cellOf(at);
         into[taken] = items.take(this.valueAt(cell)) as T;
-        atomicStore(i32, cell, this.nextTurn(this.turnOf(at)) | EMPTY);
+        i32[cell] = this.nextTurn(this.turnOf(at)) | EMPTY;
         at = this.next(at);
         taken++;
       }
-    } catch (error) {
-      if (taken === 0) {
-        this.putBack(this.next(at), count - 1);
-        items.drop(this.valueAt(this.cellOf(at)));
-        atomicStore(i32, this.cellOf(at), this.nextTurn(this.turnOf(at)) | EMPTY);
-        throw error;
-      }
-      this.putBack(at, count - taken);
+    } catch {
+      this.putBack(at);
     }
+    // Publishes: that all of the run is free, which no sender gets at but past its first cell.
+    atomicStore(i32, firstCell, this.nextTurn(this.turnOf(first)) | EMPTY);
+    if ((atomicLoad(i32, this.roomEvent) & SLEEPERS) !== 0) this.forRoom.wakeSleepers(taken);
     return taken;
   }
 
-  /** Gives up claims of a receiver. The head goes back: it may be anywhere before the first full cell. */
-  private putBack(first: number, count: number): void {
-    if (count === 0) return;
-    let at = first;
-    for (let left = count; left > 0; left--) {
-      atomicStore(this.i32, this.cellOf(at), this.turnOf(at) | FULL);
-      at = this.next(at);
+  /** The first item of a run. When it cannot be taken it is dropped and the rest put back. */
+  private takeFirst(first: number, count: number): T {
+    const cell = this.cellOf(first);
+    const value = this.valueAt(cell);
+    try {
+      return this.items.take(value) as T;
+    } catch (error) {
+      this.items.drop(value);
+      if (count > 1) this.putBack(this.next(first));
+      atomicStore(this.i32, cell, this.nextTurn(this.turnOf(first)) | EMPTY);
+      throw error;
     }
-    atomicStore(this.i32, this.head, first);
-    this.forItems.wake(count);
+  }
+
+  /** Gives up the rest of a run: the head goes back to it. It may lie anywhere before the first full cell. */
+  private putBack(at: number): void {
+    atomicStore(this.i32, this.head, at);
+    this.forItems.wake(Number.POSITIVE_INFINITY);
+  }
+
+  /** Gives up a claim that was none. Whoever passed on over the cell meanwhile finds it again. */
+  private unclaim(cell: number, turn: number, state: number): void {
+    if (compareExchange(this.i32, cell, turn | this.reading, state) !== (turn | this.reading)) return;
+    this.putBack(this.positionOf((cell - this.cells) / this.stride, turn));
   }
 
   /** Looks at the cell at the head, which was not full. Frees it when void; passes on when it is in hand. */
@@ -516,7 +591,7 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
       const state = seen & STATE_MASK;
       if (state === EMPTY) return nothing;
       if (state === WRITING) return NONE;
-      if (state === FULL) return AGAIN;
+      if (state === FULL || state === FULL_REST) return AGAIN;
       if (state === VOID && compareExchange(i32, cell, seen, this.nextTurn(turn) | EMPTY) === seen) {
         this.forRoom.wake(1);
       }

@@ -7,8 +7,8 @@
  *     waker     change the queue  look at the event ──────▶   only with `sleepers`: count up, notify
  *
  * Each side writes one word and then reads the other's, all sequentially consistent: at least one of them
- * sees the other, so no wake-up is lost, and a waker whom nobody waits for pays one load. `sleepers` stays
- * set as long as a notify finds as many sleepers as it asked for; a sleeper that dies leaves nothing behind.
+ * sees the other, so no wake-up is lost, and a waker whom nobody waits for pays one load. The waker clears
+ * `sleepers`, and sets it again when it found as many as it meant to wake: there may be more. A sleeper that dies leaves nothing behind.
  *
  * Sleeps last 50 ms at most, after which the sleeper looks again: a wake-up that went to a thread which
  * died, or which had given up, costs a slice. The async forms do the same by `Atomics.waitAsync` (or a timer
@@ -18,7 +18,7 @@
  */
 
 import { BlockingNotAllowedError } from '../errors.ts';
-import { atomicAdd, atomicLoad, compareExchange, notify, wait, waitAsync } from '../memory/atomics.ts';
+import { atomicLoad, atomicOr, compareExchange, notify, wait, waitAsync } from '../memory/atomics.ts';
 import { SLICE_MS } from '../sync/lock.ts';
 import { backOff } from '../sync/spin-lock.ts';
 
@@ -85,10 +85,19 @@ export class Waiting {
 
   /** As {@link wake}, when the event is known to have sleepers. */
   wakeSleepers(count: number): void {
-    const counted = (atomicAdd(this.#words, this.#event, ONE_EVENT) + ONE_EVENT) | 0;
-    const woken = notify(this.#words, this.#event, count);
-    // Whoever came to sleep since has changed the word, or sleeps on one that this changes.
-    if (woken < count) compareExchange(this.#words, this.#event, counted, counted & ~SLEEPERS);
+    const words = this.#words;
+    const event = this.#event;
+    // Before the notify: whoever announces himself from here on sets the bit again, and is not forgotten.
+    let seen = atomicLoad(words, event);
+    while ((seen & SLEEPERS) !== 0) {
+      const found = compareExchange(words, event, seen, (seen + ONE_EVENT) & ~SLEEPERS);
+      if (found === seen) break;
+      seen = found;
+    }
+    if (notify(words, event, count) < count) return;
+    // There may be more who sleep. What was changed while the bit was clear has woken none of them.
+    atomicOr(words, event, SLEEPERS);
+    if (this.#condition.isReady()) notify(words, event, 1);
   }
 
   /**
