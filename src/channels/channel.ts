@@ -30,10 +30,10 @@
 
 import {
   addressOfHandle,
+  checkHeader,
   type Handle,
   HEADER_BYTES,
   hashAt,
-  checkHeader,
   layHeader,
 } from '../containers/container.ts';
 import type { ContainerStore } from '../containers/store.ts';
@@ -45,7 +45,7 @@ import { type DropBlock, type Dropper, kindWord, registerKind } from '../structs
 import { checkField, type Field } from '../structs/field.ts';
 import type { FieldInit } from '../structs/inference.ts';
 import { fieldWithHash, hashOfField, registerLayout } from '../structs/schema.ts';
-import { strideOf, type Received, alignOf } from './item.ts';
+import { alignOf, type Received, strideOf } from './item.ts';
 import { BATCH, CLOSED, ENDED, FULL_UP, NONE, Queue, SENT } from './queue.ts';
 
 // Offsets in bytes.

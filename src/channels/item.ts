@@ -12,9 +12,9 @@ import type { ContainerStore } from '../containers/store.ts';
 import { homeOf } from '../containers/store.ts';
 import type { Address } from '../memory/address.ts';
 import { alignUp, UNIT } from '../memory/address.ts';
+import type { ArrayField } from '../structs/array-field.ts';
 import { dropOwned } from '../structs/drop.ts';
 import { type Field, show } from '../structs/field.ts';
-import type { ArrayField } from '../structs/array-field.ts';
 import type { AnyStructType, ElementArray, FieldValue, schema } from '../structs/inference.ts';
 import type { ScalarField } from '../structs/scalars.ts';
 

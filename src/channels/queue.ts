@@ -22,7 +22,7 @@ import { ClosedError } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
 import { compareExchange } from '../memory/atomics.ts';
 import { checkInteger } from '../memory/layout.ts';
-import { Dropper, type DropBlock } from '../structs/drop.ts';
+import { type DropBlock, Dropper } from '../structs/drop.ts';
 import type { Field } from '../structs/field.ts';
 import { INSPECT, type Inspector } from '../structs/place.ts';
 import { bindItems, type Items, refusedItem } from './item.ts';

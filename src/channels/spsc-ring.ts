@@ -315,7 +315,7 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
     if (!this.live) this.checkLive();
     if (!this.isConsumer) this.become(CONSUMER);
     const head = this.i32[this.head]!;
-    if (head === this.seenTail) {
+    if (((this.seenTail - head) & POSITION_MASK) < most) {
       const closed = this.lookAtTail();
       if (head === this.seenTail) return closed ? CLOSED : 0;
     }

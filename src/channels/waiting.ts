@@ -8,7 +8,8 @@
  *
  * Each side writes one word and then reads the other's, all sequentially consistent: at least one of them
  * sees the other, so no wake-up is lost, and a waker whom nobody waits for pays one load. The waker clears
- * `sleepers`, and sets it again when it found as many as it meant to wake: there may be more. A sleeper that dies leaves nothing behind.
+ * `sleepers`, and sets it again when it has woken as many as it meant to: there may be more. A sleeper
+ * that dies leaves nothing behind.
  *
  * Sleeps last 50 ms at most, after which the sleeper looks again: a wake-up that went to a thread which
  * died, or which had given up, costs a slice. The async forms do the same by `Atomics.waitAsync` (or a timer
@@ -64,13 +65,7 @@ export class Waiting {
    * @param event index of the event word in `words`; it starts as 0
    * @param asyncForm what to call where the thread may not block, for the message
    */
-  constructor(
-    words: Int32Array,
-    event: number,
-    mayBlock: boolean,
-    condition: Condition,
-    asyncForm: string,
-  ) {
+  constructor(words: Int32Array, event: number, mayBlock: boolean, condition: Condition, asyncForm: string) {
     this.#words = words;
     this.#event = event;
     this.#mayBlock = mayBlock;

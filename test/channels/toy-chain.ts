@@ -1,6 +1,6 @@
 /** A toy owning field: a chain of as many blocks as were assigned; taking it gives its length. */
 
-import { homeOf, type ContainerStore } from '../../src/containers/store.ts';
+import { type ContainerStore, homeOf } from '../../src/containers/store.ts';
 import { type Dropper, dropBlock, kindWord, registerKind } from '../../src/structs/drop.ts';
 import { type BoundField, Field, type init, type value } from '../../src/structs/field.ts';
 import type { StructStore } from '../../src/structs/store.ts';

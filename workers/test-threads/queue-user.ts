@@ -4,7 +4,7 @@
  */
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { Channel, Heap, type HeapHandle, type Handle, type Queue, SpscRing, u32 } from '../../src/index.ts';
+import { Channel, type Handle, Heap, type HeapHandle, type Queue, SpscRing, u32 } from '../../src/index.ts';
 import { Rendezvous } from '../../test/stress/rendezvous.ts';
 
 export interface QueueUserJob {
@@ -30,9 +30,7 @@ export interface QueueUserReport {
 const job = workerData as QueueUserJob;
 const heap = Heap.attach(job.heap);
 const queue: Queue<number> =
-  job.queue.kind === 'SpscRing'
-    ? SpscRing.open(heap, job.queue, u32)
-    : Channel.open(heap, job.queue, u32);
+  job.queue.kind === 'SpscRing' ? SpscRing.open(heap, job.queue, u32) : Channel.open(heap, job.queue, u32);
 
 function send(): number {
   let sent = 0;
