@@ -1,62 +1,49 @@
 /**
- * Channel: a bounded queue for many producers and many consumers. No locks: cells are claimed one by one.
+ * Channel: a bounded queue for many producers and many consumers. No locks: cells are claimed.
  *
- *     address ▶ ┌ kind ┬ hash ┬ capacity ┐         128 ┌ tail ┐   256 ┌ head ┐   384 ┌ items ┬ room ┐
- *               └──────┴──────┴──────────┘             └──────┘       └──────┘       └ events ──────┘
- *           512 ┌ cell 0 ───────┬ cell 1 ───────┬ …
- *               │ state │ value │ state │ value │
- *               └───────┴───────┴───────┴───────┴──
- *     tail      │ closed 1 │ position 31 │       positions count cells: lap, then index in the lap
- *     state     │ turn 14 │ state 3 │ claimer: slot generation 7, slot 8 │       turn: the position's lap
+ *     address ▶ kind, hash, capacity   128 ┌ tail ┐   256 ┌ head ┐   384 ┌ items ┬ room ┐   512 ┌ cell 0 ┬ …
+ *               (queue-block.ts)           └──────┘       └──────┘       └ events ──────┘       └────────┴──
+ *     cell      │ state │ value │              tail      │ closed 1 │ position 31 │     lap, then index in it
+ *     state     │ turn 14 │ state 3 │ claimer: slot generation 7, slot 8 │              turn: the position's lap
  *
  *     of this turn │ a sender whose turn it is   │ a receiver whose turn it is
  *     EMPTY        │ claims: WRITING(me)         │ nothing there; the end, when closed
  *     WRITING(who) │ passes on                   │ waits for it
- *     FULL         │ passes on                   │ claims: READING(me)
+ *     FULL         │ passes on                   │ claims: READING(me)       FULL_REST: as FULL, see below
  *     READING(who) │ passes on                   │ passes on
  *     VOID         │ passes on                   │ frees it: EMPTY of the next turn, and passes on
  *     turn before  │ full                        │ nothing there; the end, when closed
  *     turn after   │ passes on                   │ passes on
  *
  * One CAS claims a cell and names its claimer; one store commits: FULL the sending, EMPTY of the next turn
- * the receiving. So a cell that a dead thread left
- * names it: recovery voids what it was writing, and fills again what it was reading.
+ * the receiving. A run of cells is claimed by its first, and one CAS of the tail (head) over the rest,
+ * which others reach only past the first: they change by plain stores, and the first, last, commits all.
+ * So what a dead thread held is known: its cell, and behind it to the next one claimed the EMPTY (FULL) ones.
  *
- * Invariants: 1. Tail and head are never ahead of the first cell that is not claimed: they are hints, moved by
- * whoever passes on. 2. Once `closed` is set no cell becomes FULL that was not claimed, with tail moved, before.
+ * Invariants: 1. No cell before the tail (head) can be claimed but by whoever moved it: both move one way,
+ * but that a receiver who gives up takes the head back. 2. Once `closed` is set no further cell becomes FULL
+ * whose claim had not moved the tail before.
  *
  * Source: D. Vyukov, "Bounded MPMC queue", 2010, with the claim in the cell in place of the counter.
  */
 
-import {
-  addressOfHandle,
-  checkHeader,
-  type Handle,
-  HEADER_BYTES,
-  hashAt,
-  layHeader,
-} from '../containers/container.ts';
+import { addressOfHandle, type Handle } from '../containers/container.ts';
 import type { ContainerStore } from '../containers/store.ts';
-import { HeapCorruptionError, OutOfMemoryError } from '../errors.ts';
-import { type Address, NULL } from '../memory/address.ts';
+import type { Address } from '../memory/address.ts';
 import { atomicLoad, atomicOr, atomicStore, compareExchange } from '../memory/atomics.ts';
 import { checkInteger } from '../memory/layout.ts';
 import { type DropBlock, type Dropper, kindWord, registerKind } from '../structs/drop.ts';
 import { checkField, type Field } from '../structs/field.ts';
 import type { FieldInit } from '../structs/inference.ts';
-import { fieldWithHash, hashOfField, registerLayout } from '../structs/schema.ts';
-import { alignOf, type Received, strideOf } from './item.ts';
+import { type Received, strideOf, valueOffset } from './item.ts';
 import { BATCH, CLOSED, ENDED, FULL_UP, NONE, Queue, SENT } from './queue.ts';
+import { createBlock, dropQueue, ITEMS_START, openBlock, type QueueShape } from './queue-block.ts';
 
 // Offsets in bytes.
-const HASH = 4;
-const CAPACITY = HEADER_BYTES;
 const TAIL = 128;
 const HEAD = 256;
 const ITEMS = 384;
 const ROOM = 388;
-const CELLS = 512;
-const LINE_BYTES = 128;
 /** Bytes of a cell's state word. */
 const STATE_BYTES = 4;
 
@@ -92,7 +79,11 @@ const MOST = BATCH;
 /** The cell at the head has changed: an attempt has to look again. */
 const AGAIN: unique symbol = Symbol('again');
 
-const KIND = registerKind(kindWord('CHAN'), 'Channel', dropChannel);
+const SHAPE: QueueShape = {
+  kind: registerKind(kindWord('CHAN'), 'Channel', dropChannel),
+  name: 'a channel',
+  before: STATE_BYTES,
+};
 
 /** Types only: what the channel of a handle carries. */
 declare const carried: unique symbol;
@@ -139,12 +130,12 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
     this.head = (address + HEAD) >>> 2;
     this.itemsEvent = (address + ITEMS) >>> 2;
     this.roomEvent = (address + ROOM) >>> 2;
-    this.cells = (address + CELLS) >>> 2;
+    this.cells = (address + ITEMS_START) >>> 2;
     this.stride = strideOf(field, STATE_BYTES) >>> 2;
-    this.valueWord = alignOf(field) >>> 2;
-    this.lapShift = lapShiftOf(capacity);
+    this.valueWord = valueOffset(field, STATE_BYTES) >>> 2;
+    this.lapShift = 32 - Math.clz32(capacity - 1);
     this.indexMask = (1 << this.lapShift) - 1;
-    this.turnMask = turnMaskOf(this.lapShift);
+    this.turnMask = ((1 << Math.min(TURN_BITS, POSITION_BITS - this.lapShift)) - 1) << TURN_SHIFT;
     const claimer = store.thread.token & CLAIMER_MASK;
     this.writing = WRITING | claimer;
     this.reading = READING | claimer;
@@ -166,13 +157,7 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
     checkField(field, 'a channel carries a field');
     const { capacity } = options;
     checkInteger('capacity', capacity, 1, MAX_CAPACITY);
-    const hash = registerLayout(field, store);
-    const byteLength = CELLS + capacity * strideOf(field, STATE_BYTES);
-    const address = store.allocZeroed(byteLength, LINE_BYTES);
-    if (address === NULL) throw new OutOfMemoryError(byteLength, `a channel of ${capacity} items`);
-    store.memory.u32[(address + CAPACITY) >>> 2] = capacity;
-    layHeader(store, address, KIND, hash);
-    return new Channel(store, address, field, capacity);
+    return new Channel(store, createBlock(store, SHAPE, field, capacity), field, capacity);
   }
 
   /**
@@ -215,14 +200,7 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
   }
 
   private static openAt(store: ContainerStore, address: Address, given: Field | undefined): Channel {
-    if (given !== undefined) checkField(given, 'a channel carries a field');
-    checkHeader(store, address, KIND, given && hashOfField(given));
-    const field = given ?? fieldWithHash(hashAt(store, address), store);
-    const capacity = store.memory.u32[(address + CAPACITY) >>> 2]!;
-    const byteLength = CELLS + capacity * strideOf(field, STATE_BYTES);
-    if (capacity === 0 || capacity > MAX_CAPACITY || byteLength > store.sizeOf(address)) {
-      throw new HeapCorruptionError(address, `a channel has a capacity of ${capacity}`);
-    }
+    const { field, capacity } = openBlock(store, SHAPE, address, given);
     return new Channel(store, address, field, capacity);
   }
 
@@ -386,7 +364,7 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
   private fill(cell: number, turn: number, value: I): void {
     let state = VOID;
     try {
-      this.write(cell, value);
+      this.items.write(this.valueAt(cell), value);
       state = FULL;
     } finally {
       // Publishes: the value. Pairs with the CAS that claims the cell in `poll`.
@@ -404,7 +382,7 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
     try {
       while (filled < count) {
         const cell = this.cellOf(at);
-        this.write(cell, values[from + filled]!);
+        this.items.write(this.valueAt(cell), values[from + filled]!);
         if (filled > 0) i32[cell] = this.turnOf(at) | FULL_REST;
         at = this.next(at);
         filled++;
@@ -419,16 +397,6 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
       atomicStore(i32, firstCell, this.turnOf(first) | (filled === 0 ? VOID : FULL));
       if ((atomicLoad(i32, this.itemsEvent) & SLEEPERS) !== 0) this.forItems.wakeSleepers(count);
       if (filled < count) this.voided();
-    }
-  }
-
-  private write(cell: number, value: I): void {
-    const address = this.valueAt(cell);
-    try {
-      this.items.write(address, value);
-    } catch (error) {
-      this.items.drop(address);
-      throw error;
     }
   }
 
@@ -622,25 +590,6 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
   }
 }
 
-/** How many low bits of a position are the index: those of the next power of two. */
-function lapShiftOf(capacity: number): number {
-  return capacity === 1 ? 0 : 32 - Math.clz32(capacity - 1);
-}
-
-function turnMaskOf(lapShift: number): number {
-  return ((1 << Math.min(TURN_BITS, POSITION_BITS - lapShift)) - 1) << TURN_SHIFT;
-}
-
-/** The drop function of the kind: drops what is inside, frees the block. No thread may use it any more. */
 function dropChannel(dropper: Dropper, address: number): void {
-  const { memory, layouts } = dropper.store;
-  const layout = layouts.find(memory.u32[(address + HASH) >>> 2]!);
-  if (layout !== undefined && layout.owning.length > 0) {
-    const stride = strideOf(layout, STATE_BYTES);
-    const end = address + CELLS + memory.u32[(address + CAPACITY) >>> 2]! * stride;
-    for (let cell = address + CELLS; cell < end; cell += stride) {
-      dropper.pushOwned(layout.owning, cell + alignOf(layout));
-    }
-  }
-  dropper.free(address);
+  dropQueue(dropper, address, STATE_BYTES);
 }

@@ -36,7 +36,7 @@ export type ReceivedStruct<S> = { -readonly [K in keyof S]: Received<S[K]> };
 export interface Items {
   /** The `typeof` that values must have; undefined where `write` sees to it. */
   readonly wanted: 'number' | 'bigint' | undefined;
-  /** Puts a value into bytes whose owning words are 0. */
+  /** Puts a value into bytes whose owning words are 0; they are 0 again when it throws. */
   write(address: number, value: unknown): void;
   /** Takes the value out; the owning words become 0. */
   take(address: number): unknown;
@@ -54,7 +54,12 @@ export function bindItems(field: Field, store: ContainerStore, path: string): It
   const { u32 } = store.memory;
   const drop = (address: number): void => dropOwned(home, owning, address);
   const send = (address: number, value: unknown): void => {
-    write(address, value);
+    try {
+      write(address, value);
+    } catch (error) {
+      drop(address);
+      throw error;
+    }
     for (const offset of owning) {
       const owned = u32[(address + offset) >>> 2] as Address;
       if (owned !== 0) home.trySend(owned);
@@ -84,12 +89,16 @@ export function refusedItem(field: Field, value: unknown): TypeError {
 /** What a field and a registered layout have in common. */
 export type Shape = Pick<Field, 'size' | 'align'>;
 
-/** Bytes from one item to the next, when `before` bytes of 4-byte words come before each. */
+/** Bytes from one item to the next, when `before` bytes of 4-byte words come before each value. */
 export function strideOf(field: Shape, before: number): number {
-  return alignUp(alignUp(before, alignOf(field)) + field.size, alignOf(field));
+  return alignUp(valueOffset(field, before) + field.size, alignOf(field));
 }
 
-/** Items lie at multiples of this: 4 or 8. */
-export function alignOf(field: Shape): number {
+/** Bytes from an item's start to its value. */
+export function valueOffset(field: Shape, before: number): number {
+  return alignUp(before, alignOf(field));
+}
+
+function alignOf(field: Shape): number {
   return field.align > 4 ? UNIT : 4;
 }

@@ -356,7 +356,6 @@ export abstract class Queue<T = unknown, I = T> extends Container {
   protected checkItem(value: I): void {
     if (!this.live) this.checkLive();
     const { wanted } = this;
-    // biome-ignore lint/suspicious/useValidTypeof: it holds one
     if (wanted !== undefined && typeof value !== wanted) throw refusedItem(this.field, value);
   }
 
@@ -377,7 +376,6 @@ export abstract class Queue<T = unknown, I = T> extends Container {
     const { wanted } = this;
     const end = Math.min(list.length, sent + BATCH);
     let to = wanted === undefined ? end : sent;
-    // biome-ignore lint/suspicious/useValidTypeof: it holds one
     while (to < end && typeof list[to] === wanted) to++;
     if (to === sent) throw refusedItem(this.field, list[sent]);
     const step = this.putMany(list, sent, to);

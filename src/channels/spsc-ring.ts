@@ -23,37 +23,26 @@
  * MCRingBuffer, 2008 and 2010.
  */
 
-import {
-  addressOfHandle,
-  checkHeader,
-  type Handle,
-  HEADER_BYTES,
-  hashAt,
-  layHeader,
-} from '../containers/container.ts';
+import { addressOfHandle, type Handle } from '../containers/container.ts';
 import type { ContainerStore } from '../containers/store.ts';
-import { HeapCorruptionError, OutOfMemoryError, RoleTakenError } from '../errors.ts';
-import { type Address, NULL } from '../memory/address.ts';
+import { HeapCorruptionError, RoleTakenError } from '../errors.ts';
+import type { Address } from '../memory/address.ts';
 import { atomicLoad, atomicOr, atomicStore, compareExchange } from '../memory/atomics.ts';
 import { checkInteger } from '../memory/layout.ts';
 import { type DropBlock, type Dropper, kindWord, registerKind } from '../structs/drop.ts';
 import { checkField, type Field } from '../structs/field.ts';
 import type { FieldInit } from '../structs/inference.ts';
-import { fieldWithHash, hashOfField, registerLayout } from '../structs/schema.ts';
 import { type Received, strideOf } from './item.ts';
 import { CLOSED, ENDED, FULL_UP, NONE, Queue, SENT } from './queue.ts';
+import { createBlock, dropQueue, ITEMS_START, openBlock, type QueueShape } from './queue-block.ts';
 
 // Offsets in bytes.
-const HASH = 4;
-const CAPACITY = HEADER_BYTES;
 const PRODUCER = 12;
 const CONSUMER = 16;
 const TAIL = 128;
 const HEAD = 256;
 const ITEMS = 384;
 const ROOM = 388;
-const VALUES = 512;
-const LINE_BYTES = 128;
 
 const MAX_CAPACITY = 2 ** 24;
 
@@ -63,7 +52,11 @@ const POSITION_MASK = 0x7fffffff;
 /** `sleepers` of an event word: see `waiting.ts`. */
 const SLEEPERS = 1;
 
-const KIND = registerKind(kindWord('SPSC'), 'SpscRing', dropRing);
+const SHAPE: QueueShape = {
+  kind: registerKind(kindWord('SPSC'), 'SpscRing', dropRing),
+  name: 'a ring',
+  before: 0,
+};
 
 /** Types only: what the ring of a handle carries. */
 declare const carried: unique symbol;
@@ -106,7 +99,7 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
     this.head = (address + HEAD) >>> 2;
     this.itemsEvent = (address + ITEMS) >>> 2;
     this.roomEvent = (address + ROOM) >>> 2;
-    this.values = address + VALUES;
+    this.values = address + ITEMS_START;
     this.stride = strideOf(field, 0);
     this.mask = capacity - 1;
     this.token = store.thread.token;
@@ -129,13 +122,7 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
     checkField(field, 'a ring carries a field');
     checkInteger('capacity', options.capacity, 1, MAX_CAPACITY);
     const capacity = 2 ** Math.ceil(Math.log2(options.capacity));
-    const hash = registerLayout(field, store);
-    const byteLength = VALUES + capacity * strideOf(field, 0);
-    const address = store.allocZeroed(byteLength, LINE_BYTES);
-    if (address === NULL) throw new OutOfMemoryError(byteLength, `a ring of ${capacity} items`);
-    store.memory.u32[(address + CAPACITY) >>> 2] = capacity;
-    layHeader(store, address, KIND, hash);
-    return new SpscRing(store, address, field, capacity);
+    return new SpscRing(store, createBlock(store, SHAPE, field, capacity), field, capacity);
   }
 
   /**
@@ -178,12 +165,8 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
   }
 
   private static openAt(store: ContainerStore, address: Address, given: Field | undefined): SpscRing {
-    if (given !== undefined) checkField(given, 'a ring carries a field');
-    checkHeader(store, address, KIND, given && hashOfField(given));
-    const field = given ?? fieldWithHash(hashAt(store, address), store);
-    const capacity = store.memory.u32[(address + CAPACITY) >>> 2]!;
-    const byteLength = VALUES + capacity * strideOf(field, 0);
-    if (capacity === 0 || (capacity & (capacity - 1)) !== 0 || byteLength > store.sizeOf(address)) {
+    const { field, capacity } = openBlock(store, SHAPE, address, given);
+    if ((capacity & (capacity - 1)) !== 0) {
       throw new HeapCorruptionError(address, `a ring has a capacity of ${capacity}`);
     }
     return new SpscRing(store, address, field, capacity);
@@ -224,7 +207,7 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
     if (tail < 0) return CLOSED;
     if (this.room(tail) === 0) return FULL_UP;
     const address = this.valueAt(tail);
-    this.write(address, value);
+    this.items.write(address, value);
     // Publishes: the value. Pairs with the load in `filled`.
     if (compareExchange(i32, this.tail, tail, (tail + 1) & POSITION_MASK) !== tail) {
       this.items.drop(address);
@@ -244,7 +227,7 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
     let written = 0;
     try {
       while (written < count) {
-        this.write(this.valueAt(tail + written), values[from + written]!);
+        this.items.write(this.valueAt(tail + written), values[from + written]!);
         written++;
       }
     } finally {
@@ -263,15 +246,6 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
     }
     if ((atomicLoad(this.i32, this.itemsEvent) & SLEEPERS) !== 0) this.forItems.wakeSleepers(1);
     return true;
-  }
-
-  private write(address: number, value: I): void {
-    try {
-      this.items.write(address, value);
-    } catch (error) {
-      this.items.drop(address);
-      throw error;
-    }
   }
 
   /** How many free cells there are. Looks at the head when none seem to be. */
@@ -386,14 +360,6 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
   }
 }
 
-/** The drop function of the kind: drops what is inside, frees the block. No thread may use it any more. */
 function dropRing(dropper: Dropper, address: number): void {
-  const { memory, layouts } = dropper.store;
-  const layout = layouts.find(memory.u32[(address + HASH) >>> 2]!);
-  if (layout !== undefined && layout.owning.length > 0) {
-    const stride = strideOf(layout, 0);
-    const end = address + VALUES + memory.u32[(address + CAPACITY) >>> 2]! * stride;
-    for (let value = address + VALUES; value < end; value += stride) dropper.pushOwned(layout.owning, value);
-  }
-  dropper.free(address);
+  dropQueue(dropper, address, 0);
 }

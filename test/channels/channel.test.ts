@@ -251,10 +251,14 @@ describe.each(KINDS)('%s', (name, Kind) => {
     const { signal } = controller;
     const add = signal.addEventListener.bind(signal);
     const remove = signal.removeEventListener.bind(signal);
-    signal.addEventListener = (...args: Parameters<typeof add>) => (listeners.add(args[1]), add(...args));
-    signal.removeEventListener = (...args: Parameters<typeof add>) => (
-      listeners.delete(args[1]), remove(...args)
-    );
+    signal.addEventListener = (...args: Parameters<typeof add>) => {
+      listeners.add(args[1]);
+      add(...args);
+    };
+    signal.removeEventListener = (...args: Parameters<typeof add>) => {
+      listeners.delete(args[1]);
+      remove(...args);
+    };
     expect(await queue.recvAsync({ signal, timeout: 120 })).toBeUndefined();
     expect(listeners.size).toBe(0);
     const waiting = queue.recvAsync({ signal });
