@@ -331,25 +331,27 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
   }
 
   /**
-   * How many cells in a row, from `at` on, are in `state` or `rest` of their turns, up to `most`: `runLength`.
+   * How many cells in a row, from `at` on, are in `state` or `rest` of their turn, up to `most`: `runLength`.
+   * A run ends with its lap at the latest.
    * Answers the position after them. Since nobody passes the claimed cell before them but by the tail (head),
    * one CAS of that takes them all.
    */
   private runOf(at: number, most: number, state: number, rest: number): number {
-    const { i32 } = this;
-    let end = at;
+    const { i32, stride } = this;
+    const index = at & this.indexMask;
+    const left = index === 0 ? 0 : Math.min(most, this.capacity - index);
+    const turn = this.turnOf(at);
+    let cell = this.cellOf(at);
     let count = 0;
-    while (count < most) {
-      const cell = this.cellOf(end);
-      const turn = this.turnOf(end);
+    while (count < left) {
       const seen = i32[cell]!;
       // The atomic load pairs with the store that published a run or item with its first cell.
       if (seen !== (turn | rest) && (seen !== (turn | state) || atomicLoad(i32, cell) !== seen)) break;
-      end = this.next(end);
+      cell += stride;
       count++;
     }
     this.runLength = count;
-    return end;
+    return count === 0 ? at : this.next(at + count - 1);
   }
 
   /** Whether a sender's claim holds. Else the cell is voided. */
@@ -375,26 +377,24 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
 
   /** The same for a run of claimed cells. From a value on that cannot be written they are void. */
   private fillRun(first: number, values: readonly I[], from: number, count: number): void {
-    const { i32 } = this;
+    const { i32, items, stride } = this;
     const firstCell = this.cellOf(first);
-    let at = first;
+    const turn = this.turnOf(first);
+    let cell = firstCell;
     let filled = 0;
     try {
       while (filled < count) {
-        const cell = this.cellOf(at);
-        this.items.write(this.valueAt(cell), values[from + filled]!);
-        if (filled > 0) i32[cell] = this.turnOf(at) | FULL_REST;
-        at = this.next(at);
+        items.write(this.valueAt(cell), values[from + filled]!);
+        if (filled > 0) i32[cell] = turn | FULL_REST;
+        cell += stride;
         filled++;
       }
     } finally {
-      for (let left = count - Math.max(filled, 1); left > 0; left--) {
-        if (filled === 0) at = this.next(at);
-        i32[this.cellOf(at)] = this.turnOf(at) | VOID;
-        if (filled > 0) at = this.next(at);
+      for (let index = Math.max(filled, 1); index < count; index++) {
+        i32[firstCell + index * stride] = turn | VOID;
       }
       // Publishes: all of the run, which nobody gets at but past its first cell. Pairs with `poll` and `runOf`.
-      atomicStore(i32, firstCell, this.turnOf(first) | (filled === 0 ? VOID : FULL));
+      atomicStore(i32, firstCell, turn | (filled === 0 ? VOID : FULL));
       if ((atomicLoad(i32, this.itemsEvent) & SLEEPERS) !== 0) this.forItems.wakeSleepers(count);
       if (filled < count) this.voided();
     }
@@ -498,24 +498,24 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
    * call, which drops it and throws.
    */
   private takeOutRun(first: number, count: number, into: T[]): number {
-    const { i32, items } = this;
+    const { i32, items, stride } = this;
     const firstCell = this.cellOf(first);
+    const free = this.nextTurn(this.turnOf(first)) | EMPTY;
     into[0] = this.takeFirst(first, count);
-    let at = this.next(first);
+    let cell = firstCell + stride;
     let taken = 1;
     try {
       while (taken < count) {
-        const cell = this.cellOf(at);
         into[taken] = items.take(this.valueAt(cell)) as T;
-        i32[cell] = this.nextTurn(this.turnOf(at)) | EMPTY;
-        at = this.next(at);
+        i32[cell] = free;
+        cell += stride;
         taken++;
       }
     } catch {
-      this.putBack(at);
+      this.putBack(first + taken);
     }
     // Publishes: that all of the run is free, which no sender gets at but past its first cell.
-    atomicStore(i32, firstCell, this.nextTurn(this.turnOf(first)) | EMPTY);
+    atomicStore(i32, firstCell, free);
     if ((atomicLoad(i32, this.roomEvent) & SLEEPERS) !== 0) this.forRoom.wakeSleepers(taken);
     return taken;
   }

@@ -246,7 +246,8 @@ export abstract class Queue<T = unknown, I = T> extends Container {
   }
 
   /**
-   * Receives at least one item and at most `max`, blocking while there is none.
+   * Receives at least one item and at most `max`, blocking while there is none. It may give fewer than are
+   * inside: of a channel at most 256, and no more than lie in a row.
    *
    * @param max 1 or more
    * @param into takes the items, from index 0 on; its length becomes their count. Default: a new array
