@@ -135,3 +135,17 @@ export class WrongThreadError extends SabheapError {
     super(`the ${what} at ${hex(address)} is bound to ${ownerName}: use an Arc to share between threads`);
   }
 }
+
+/** Something was sent to a channel or ring that is closed: nobody would receive it. */
+export class ClosedError extends SabheapError {
+  constructor(kind: string, address: number) {
+    super(`the ${kind} at ${hex(address)} is closed: nothing can be sent any more`);
+  }
+}
+
+/** A ring has another producer or consumer: it takes one of each. */
+export class RoleTakenError extends SabheapError {
+  constructor(role: string, address: number, threadName: string) {
+    super(`the ring at ${hex(address)} has a ${role}: ${threadName}; it must release() its ring first`);
+  }
+}

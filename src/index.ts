@@ -15,6 +15,10 @@ export type { BlockState } from './allocators/ownership.ts';
 export { PoolAllocator, type PoolOptions } from './allocators/pool.ts';
 export { ThreadCached, type ThreadCachedOptions } from './allocators/thread-cached.ts';
 export { TlsfAllocator } from './allocators/tlsf.ts';
+export { Channel, type ChannelHandle, type ChannelOptions } from './channels/channel.ts';
+export type { Received, ReceivedStruct } from './channels/item.ts';
+export type { Queue, TryReceived } from './channels/queue.ts';
+export { SpscRing, type SpscRingHandle, type SpscRingOptions } from './channels/spsc-ring.ts';
 export {
   Arc,
   type ArcHandle,
@@ -52,6 +56,7 @@ export {
   BlockingNotAllowedError,
   BrokenBarrierError,
   BusyError,
+  ClosedError,
   DeadlockError,
   DetachedError,
   HeapCorruptionError,
@@ -59,6 +64,7 @@ export {
   LockTimeoutError,
   NotOwnerError,
   OutOfMemoryError,
+  RoleTakenError,
   SabheapError,
   TooManyThreadsError,
   UseAfterMoveError,

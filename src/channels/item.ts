@@ -1,0 +1,104 @@
+/**
+ * Items: how the values of a field get into the bytes of a queue and out of them again.
+ *
+ *     scalars         write                               read
+ *     structs         write                               load: a copy that shares no bytes
+ *     owning fields   write, then FLIGHT on what it owns  take: what it owns is the receiver's (LIVE)
+ *
+ * What owns and cannot be taken as it is (a struct with a string in it) is loaded and then dropped.
+ */
+
+import type { ContainerStore } from '../containers/store.ts';
+import { homeOf } from '../containers/store.ts';
+import type { Address } from '../memory/address.ts';
+import { alignUp, UNIT } from '../memory/address.ts';
+import type { ArrayField } from '../structs/array-field.ts';
+import { dropOwned } from '../structs/drop.ts';
+import { type Field, show } from '../structs/field.ts';
+import type { AnyStructType, ElementArray, FieldValue, schema } from '../structs/inference.ts';
+import type { ScalarField } from '../structs/scalars.ts';
+
+/** What receiving an item gives: what reading the field gives, but structs and arrays as copies. */
+export type Received<F> = F extends AnyStructType
+  ? ReceivedStruct<F[typeof schema]>
+  : F extends ArrayField<infer E>
+    ? E extends ScalarField<infer K>
+      ? K extends 'bool'
+        ? boolean[]
+        : ElementArray<E>
+      : Received<E>[]
+    : FieldValue<F>;
+
+/** A plain object of a struct's fields. */
+export type ReceivedStruct<S> = { -readonly [K in keyof S]: Received<S[K]> };
+
+/** A field's values in a queue of one heap. */
+export interface Items {
+  /** The `typeof` that values must have; undefined where `write` sees to it. */
+  readonly wanted: 'number' | 'bigint' | undefined;
+  /** Puts a value into bytes whose owning words are 0; they are 0 again when it throws. */
+  write(address: number, value: unknown): void;
+  /** Takes the value out; the owning words become 0. */
+  take(address: number): unknown;
+  /** Drops what the value owns; its owning words become 0. */
+  drop(address: number): void;
+}
+
+/** The field's values in this heap. */
+export function bindItems(field: Field, store: ContainerStore, path: string): Items {
+  const { read, load = read, take, write } = field.bind(store, path);
+  const wanted = wantedType(field.kind);
+  const { owning } = field;
+  if (owning.length === 0) return { wanted, write, take: load, drop: () => {} };
+  const home = homeOf(store);
+  const { u32 } = store.memory;
+  const drop = (address: number): void => dropOwned(home, owning, address);
+  const send = (address: number, value: unknown): void => {
+    try {
+      write(address, value);
+    } catch (error) {
+      drop(address);
+      throw error;
+    }
+    for (const offset of owning) {
+      const owned = u32[(address + offset) >>> 2] as Address;
+      if (owned !== 0) home.trySend(owned);
+    }
+  };
+  const takeCopy = (address: number): unknown => {
+    try {
+      return load(address);
+    } finally {
+      drop(address);
+    }
+  };
+  return { wanted, write: send, take: take ?? takeCopy, drop };
+}
+
+function wantedType(kind: string): 'number' | 'bigint' | undefined {
+  if (kind === 'i64' || kind === 'u64') return 'bigint';
+  return /^([iu](8|16|32)|f(32|64))$/.test(kind) ? 'number' : undefined;
+}
+
+/** The error for a scalar of another type. */
+export function refusedItem(field: Field, value: unknown): TypeError {
+  const wanted = wantedType(field.kind);
+  return new TypeError(`a queue of ${field.kind} carries a ${wanted}, got ${show(value)}`);
+}
+
+/** What a field and a registered layout have in common. */
+export type Shape = Pick<Field, 'size' | 'align'>;
+
+/** Bytes from one item to the next, when `before` bytes of 4-byte words come before each value. */
+export function strideOf(field: Shape, before: number): number {
+  return alignUp(valueOffset(field, before) + field.size, alignOf(field));
+}
+
+/** Bytes from an item's start to its value. */
+export function valueOffset(field: Shape, before: number): number {
+  return alignUp(before, alignOf(field));
+}
+
+function alignOf(field: Shape): number {
+  return field.align > 4 ? UNIT : 4;
+}

@@ -1,0 +1,89 @@
+/**
+ * Queue block: what the blocks of channels and rings have in common, and how they are made and dropped.
+ *
+ *     address ▶ ┌ kind ┬ hash ┬ capacity ┬ … to 512 the queue's own words ─┐ 512 ┌ item ┬ item ┬ …
+ *               └──────┴──────┴──────────┴─────────────────────────────────┘     └──────┴──────┴──
+ *     item      │ words before the value, if any │ value │
+ */
+
+import { checkHeader, HEADER_BYTES, hashAt, layHeader } from '../containers/container.ts';
+import type { ContainerStore } from '../containers/store.ts';
+import { HeapCorruptionError, OutOfMemoryError } from '../errors.ts';
+import { type Address, NULL } from '../memory/address.ts';
+import type { Dropper } from '../structs/drop.ts';
+import { checkField, type Field } from '../structs/field.ts';
+import { fieldWithHash, hashOfField, registerLayout } from '../structs/schema.ts';
+import { strideOf, valueOffset } from './item.ts';
+
+// Offsets in bytes.
+const HASH = 4;
+const CAPACITY = HEADER_BYTES;
+/** Offset of the first item. */
+export const ITEMS_START = 512;
+const LINE_BYTES = 128;
+
+/** What tells the blocks of one kind of queue. */
+export interface QueueShape {
+  readonly kind: number;
+  /** In messages: 'a channel'. */
+  readonly name: string;
+  /** Bytes before each value. */
+  readonly before: number;
+}
+
+/**
+ * Lays out a queue's block, zeroed behind its header.
+ *
+ * @throws OutOfMemoryError when the store has no room
+ */
+export function createBlock(
+  store: ContainerStore,
+  shape: QueueShape,
+  field: Field,
+  capacity: number,
+): Address {
+  const hash = registerLayout(field, store);
+  const byteLength = ITEMS_START + capacity * strideOf(field, shape.before);
+  const address = store.allocZeroed(byteLength, LINE_BYTES);
+  if (address === NULL) throw new OutOfMemoryError(byteLength, `${shape.name} of ${capacity} items`);
+  store.memory.u32[(address + CAPACITY) >>> 2] = capacity;
+  layHeader(store, address, shape.kind, hash);
+  return address;
+}
+
+/**
+ * The field and the capacity of the queue at an address.
+ *
+ * @param given the field that it must carry; undefined to find it by what the heap has registered
+ * @throws AttachError when something else lies there
+ * @throws HeapCorruptionError when its capacity is no possible one
+ */
+export function openBlock(
+  store: ContainerStore,
+  shape: QueueShape,
+  address: Address,
+  given: Field | undefined,
+): { readonly field: Field; readonly capacity: number } {
+  if (given !== undefined) checkField(given, `${shape.name} carries a field`);
+  checkHeader(store, address, shape.kind, given && hashOfField(given));
+  const field = given ?? fieldWithHash(hashAt(store, address), store);
+  const capacity = store.memory.u32[(address + CAPACITY) >>> 2]!;
+  const byteLength = ITEMS_START + capacity * strideOf(field, shape.before);
+  if (capacity === 0 || byteLength > store.sizeOf(address)) {
+    throw new HeapCorruptionError(address, `${shape.name} has a capacity of ${capacity}`);
+  }
+  return { field, capacity };
+}
+
+/** Drops what is inside, and frees the block. No thread may use it any more. */
+export function dropQueue(dropper: Dropper, address: number, before: number): void {
+  const { memory, layouts } = dropper.store;
+  const layout = layouts.find(memory.u32[(address + HASH) >>> 2]!);
+  if (layout !== undefined && layout.owning.length > 0) {
+    const stride = strideOf(layout, before);
+    const first = address + ITEMS_START + valueOffset(layout, before);
+    const end = first + memory.u32[(address + CAPACITY) >>> 2]! * stride;
+    for (let value = first; value < end; value += stride) dropper.pushOwned(layout.owning, value);
+  }
+  dropper.free(address);
+}

@@ -1,0 +1,365 @@
+/**
+ * SpscRing: a bounded queue for one producer and one consumer; the cheapest way between two threads.
+ *
+ *     address ▶ ┌ kind ┬ hash ┬ capacity ┬ producer ┬ consumer ┐   128 ┌ tail ┐   256 ┌ head ┐
+ *               └──────┴──────┴──────────┴──────────┴──────────┘       └──────┘       └──────┘
+ *           384 ┌ items ┬ room ┐   512 ┌ value 0 ┬ value 1 ┬ …
+ *               └ events ──────┘       └─────────┴─────────┴──
+ *     tail      │ closed 1 │ position 31 │   written by the producer, but for `closed`
+ *     head      │ position 31 │              written by the consumer
+ *     producer, consumer                     thread tokens; 0 while nobody has sent or received
+ *
+ * Values are plain stores; one CAS of the tail publishes them, however many they are, and one store of the
+ * head frees their cells. The CAS fails once `closed` is set: from then on the tail stands still, so a
+ * consumer that has seen `closed` and has come to the tail is at the end. Each side keeps what it last saw of
+ * the other's position and looks again only when that leaves no room, or no item.
+ *
+ * The first thread to send becomes the producer, the first to receive the consumer; another is refused until
+ * the first calls `release`.
+ *
+ * Invariant: tail - head is between 0 and the capacity, a power of two; cells from head to tail hold values.
+ *
+ * Source: L. Lamport, "Specifying concurrent program modules", 1983; the kept positions: FastForward and
+ * MCRingBuffer, 2008 and 2010.
+ */
+
+import { addressOfHandle, type Handle } from '../containers/container.ts';
+import type { ContainerStore } from '../containers/store.ts';
+import { HeapCorruptionError, RoleTakenError } from '../errors.ts';
+import type { Address } from '../memory/address.ts';
+import { atomicLoad, atomicOr, atomicStore, compareExchange } from '../memory/atomics.ts';
+import { checkInteger } from '../memory/layout.ts';
+import { type DropBlock, type Dropper, kindWord, registerKind } from '../structs/drop.ts';
+import { checkField, type Field } from '../structs/field.ts';
+import type { FieldInit } from '../structs/inference.ts';
+import { type Received, strideOf } from './item.ts';
+import { CLOSED, ENDED, FULL_UP, NONE, Queue, SENT } from './queue.ts';
+import { createBlock, dropQueue, ITEMS_START, openBlock, type QueueShape } from './queue-block.ts';
+
+// Offsets in bytes.
+const PRODUCER = 12;
+const CONSUMER = 16;
+const TAIL = 128;
+const HEAD = 256;
+const ITEMS = 384;
+const ROOM = 388;
+
+const MAX_CAPACITY = 2 ** 24;
+
+const CLOSED_BIT = 1 << 31;
+const POSITION_MASK = 0x7fffffff;
+
+/** `sleepers` of an event word: see `waiting.ts`. */
+const SLEEPERS = 1;
+
+const SHAPE: QueueShape = {
+  kind: registerKind(kindWord('SPSC'), 'SpscRing', dropRing),
+  name: 'a ring',
+  before: 0,
+};
+
+/** Types only: what the ring of a handle carries. */
+declare const carried: unique symbol;
+
+/** A ring on its way to another thread. `T` is what is received, `I` what can be sent. */
+export interface SpscRingHandle<T = unknown, I = T> extends Handle<'SpscRing'> {
+  readonly [carried]?: { readonly received: T; readonly sent: I };
+}
+
+/** How a ring is made. */
+export interface SpscRingOptions {
+  /** How many items it holds at least: 1 to 16,777,216; rounded up to a power of two. */
+  readonly capacity: number;
+}
+
+/** A bounded queue from one thread to another. Each thread opens its own object. */
+export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
+  protected override readonly kind = 'SpscRing';
+  protected override readonly dropBlock: DropBlock = dropRing;
+  // Indexes of words.
+  private readonly tail: number;
+  private readonly head: number;
+  private readonly itemsEvent: number;
+  private readonly roomEvent: number;
+  /** Of the first value, in bytes. */
+  private readonly values: number;
+  /** Of a value, in bytes. */
+  private readonly stride: number;
+  private readonly mask: number;
+  private readonly token: number;
+  /** What the producer last saw of the head, and the consumer of the tail. */
+  private seenHead: number;
+  private seenTail: number;
+  private isProducer = false;
+  private isConsumer = false;
+
+  private constructor(store: ContainerStore, address: Address, field: Field, capacity: number) {
+    super(store, address, field, capacity, { items: (address + ITEMS) >>> 2, room: (address + ROOM) >>> 2 });
+    this.tail = (address + TAIL) >>> 2;
+    this.head = (address + HEAD) >>> 2;
+    this.itemsEvent = (address + ITEMS) >>> 2;
+    this.roomEvent = (address + ROOM) >>> 2;
+    this.values = address + ITEMS_START;
+    this.stride = strideOf(field, 0);
+    this.mask = capacity - 1;
+    this.token = store.thread.token;
+    this.seenHead = atomicLoad(this.i32, this.head);
+    this.seenTail = this.seenHead;
+  }
+
+  /**
+   * Makes an open, empty ring of a field.
+   *
+   * @throws TypeError when `field` is no field
+   * @throws RangeError when the capacity is out of range
+   * @throws OutOfMemoryError when the store has no room: 512 bytes and the items
+   */
+  static create<F extends Field>(
+    store: ContainerStore,
+    field: F,
+    options: SpscRingOptions,
+  ): SpscRing<Received<F>, FieldInit<F>> {
+    checkField(field, 'a ring carries a field');
+    checkInteger('capacity', options.capacity, 1, MAX_CAPACITY);
+    const capacity = 2 ** Math.ceil(Math.log2(options.capacity));
+    return new SpscRing(store, createBlock(store, SHAPE, field, capacity), field, capacity);
+  }
+
+  /**
+   * The ring that a handle stands for.
+   *
+   * @param field what it carries, to have it checked. Default: found by what the heap has registered
+   * @throws AttachError when it is of another kind, field or heap, or was destroyed
+   * @throws TypeError when it is no handle
+   */
+  static open<T, I>(store: ContainerStore, handle: SpscRingHandle<T, I>): SpscRing<T, I>;
+  static open<F extends Field>(
+    store: ContainerStore,
+    handle: Handle,
+    field: F,
+  ): SpscRing<Received<F>, FieldInit<F>>;
+  static open(store: ContainerStore, handle: Handle, field?: Field): SpscRing {
+    return SpscRing.openAt(store, addressOfHandle(store, handle, 'SpscRing'), field);
+  }
+
+  /**
+   * The ring at an address, which must be one of a block of the store.
+   *
+   * @throws AttachError when no ring of the field lies there
+   * @throws RangeError when none can
+   */
+  static at<F extends Field>(
+    store: ContainerStore,
+    address: Address,
+    field: F,
+  ): SpscRing<Received<F>, FieldInit<F>> {
+    return SpscRing.openAt(store, address, field) as SpscRing<Received<F>, FieldInit<F>>;
+  }
+
+  /** For the roots: `heap.roots.open('frames', SpscRing.type(Frame))`. */
+  static type<F extends Field>(
+    field: F,
+  ): { at(store: ContainerStore, address: Address): SpscRing<Received<F>, FieldInit<F>> } {
+    checkField(field, 'a ring carries a field');
+    return { at: (store, address) => SpscRing.at(store, address, field) };
+  }
+
+  private static openAt(store: ContainerStore, address: Address, given: Field | undefined): SpscRing {
+    const { field, capacity } = openBlock(store, SHAPE, address, given);
+    if ((capacity & (capacity - 1)) !== 0) {
+      throw new HeapCorruptionError(address, `a ring has a capacity of ${capacity}`);
+    }
+    return new SpscRing(store, address, field, capacity);
+  }
+
+  override get handle(): SpscRingHandle<T, I> {
+    return super.handle as SpscRingHandle<T, I>;
+  }
+
+  /** Items inside. May have changed when you look at it. */
+  override get length(): number {
+    this.checkLive();
+    const head = atomicLoad(this.i32, this.head);
+    return Math.min((atomicLoad(this.i32, this.tail) - head) & POSITION_MASK, this.capacity);
+  }
+
+  override get closed(): boolean {
+    this.checkLive();
+    return atomicLoad(this.i32, this.tail) < 0;
+  }
+
+  /** As a container's; and another thread may then be the producer or consumer that this one was. */
+  override release(): void {
+    if (this.live) {
+      const { address, token } = this;
+      if (this.isProducer) compareExchange(this.i32, (address + PRODUCER) >>> 2, token, 0);
+      if (this.isConsumer) compareExchange(this.i32, (address + CONSUMER) >>> 2, token, 0);
+    }
+    super.release();
+  }
+
+  // ── Sending ─────────────────────────────────────────────────────────────────────────────────────
+
+  protected override put(value: I): number {
+    const { i32 } = this;
+    if (!this.isProducer) this.become(PRODUCER);
+    const tail = i32[this.tail]!;
+    if (tail < 0) return CLOSED;
+    if (this.room(tail) === 0) return FULL_UP;
+    const address = this.valueAt(tail);
+    this.items.write(address, value);
+    // Publishes: the value. Pairs with the load in `filled`.
+    if (compareExchange(i32, this.tail, tail, (tail + 1) & POSITION_MASK) !== tail) {
+      this.items.drop(address);
+      return CLOSED;
+    }
+    if ((atomicLoad(i32, this.itemsEvent) & SLEEPERS) !== 0) this.forItems.wakeSleepers(1);
+    return SENT;
+  }
+
+  protected override putMany(values: readonly I[], from: number, to: number): number {
+    const { i32 } = this;
+    if (!this.isProducer) this.become(PRODUCER);
+    const tail = i32[this.tail]!;
+    if (tail < 0) return CLOSED;
+    const count = Math.min(to - from, this.room(tail));
+    if (count === 0) return 0;
+    let written = 0;
+    try {
+      while (written < count) {
+        this.items.write(this.valueAt(tail + written), values[from + written]!);
+        written++;
+      }
+    } finally {
+      // After an error, those before it.
+      if (!this.publish(tail, written)) written = CLOSED;
+    }
+    return written;
+  }
+
+  /** Publishes what was written from the tail on. False when the ring was closed: then it is dropped. */
+  private publish(tail: number, count: number): boolean {
+    // Publishes: the values. Pairs with the load in `filled`.
+    if (compareExchange(this.i32, this.tail, tail, (tail + count) & POSITION_MASK) !== tail) {
+      for (let index = 0; index < count; index++) this.items.drop(this.valueAt(tail + index));
+      return false;
+    }
+    if ((atomicLoad(this.i32, this.itemsEvent) & SLEEPERS) !== 0) this.forItems.wakeSleepers(1);
+    return true;
+  }
+
+  /** How many free cells there are. Looks at the head when none seem to be. */
+  private room(tail: number): number {
+    const room = this.capacity - ((tail - this.seenHead) & POSITION_MASK);
+    if (room > 0) return room;
+    this.seenHead = atomicLoad(this.i32, this.head);
+    return this.capacity - ((tail - this.seenHead) & POSITION_MASK);
+  }
+
+  protected override canPut(): boolean {
+    const tail = atomicLoad(this.i32, this.tail);
+    return tail < 0 || ((tail - atomicLoad(this.i32, this.head)) & POSITION_MASK) < this.capacity;
+  }
+
+  // ── Receiving ───────────────────────────────────────────────────────────────────────────────────
+
+  protected override poll(): T | typeof NONE | typeof ENDED {
+    if (!this.live) this.checkLive();
+    const { i32 } = this;
+    if (!this.isConsumer) this.become(CONSUMER);
+    const head = i32[this.head]!;
+    if (head === this.seenTail) {
+      const closed = this.lookAtTail();
+      if (head === this.seenTail) return closed ? ENDED : NONE;
+    }
+    const address = this.valueAt(head);
+    let value: T;
+    try {
+      value = this.items.take(address) as T;
+    } catch (error) {
+      this.items.drop(address);
+      throw error;
+    } finally {
+      this.free(head, 1);
+    }
+    return value;
+  }
+
+  protected override pollMany(into: T[], most: number): number {
+    if (!this.live) this.checkLive();
+    if (!this.isConsumer) this.become(CONSUMER);
+    const head = this.i32[this.head]!;
+    if (((this.seenTail - head) & POSITION_MASK) < most) {
+      const closed = this.lookAtTail();
+      if (head === this.seenTail) return closed ? CLOSED : 0;
+    }
+    const count = Math.min(most, (this.seenTail - head) & POSITION_MASK);
+    let taken = 0;
+    try {
+      while (taken < count) {
+        into[taken] = this.items.take(this.valueAt(head + taken)) as T;
+        taken++;
+      }
+    } catch (error) {
+      if (taken === 0) {
+        this.items.drop(this.valueAt(head));
+        this.free(head, 1);
+        throw error;
+      }
+      // It comes first in the next call.
+    }
+    this.free(head, taken);
+    return taken;
+  }
+
+  /** Gives cells back to the producer. */
+  private free(head: number, count: number): void {
+    // Publishes: that the cells are free. Pairs with the load in `room`.
+    atomicStore(this.i32, this.head, (head + count) & POSITION_MASK);
+    if ((atomicLoad(this.i32, this.roomEvent) & SLEEPERS) !== 0) this.forRoom.wakeSleepers(1);
+  }
+
+  /** Looks how far the producer has come, and whether it can go on. */
+  private lookAtTail(): boolean {
+    const tail = atomicLoad(this.i32, this.tail);
+    this.seenTail = tail & POSITION_MASK;
+    return tail < 0;
+  }
+
+  protected override canPoll(): boolean {
+    const tail = atomicLoad(this.i32, this.tail);
+    return tail < 0 || tail !== atomicLoad(this.i32, this.head);
+  }
+
+  // ── Inside ──────────────────────────────────────────────────────────────────────────────────────
+
+  private valueAt(position: number): number {
+    return this.values + (position & this.mask) * this.stride;
+  }
+
+  /** Makes this thread the producer or the consumer. */
+  private become(role: typeof PRODUCER | typeof CONSUMER): void {
+    this.checkLive();
+    const { token, store, address } = this;
+    const found = compareExchange(this.i32, (address + role) >>> 2, 0, token);
+    if (found !== 0 && found !== token) {
+      const name = role === PRODUCER ? 'producer' : 'consumer';
+      throw new RoleTakenError(name, address, store.thread.nameOf(found));
+    }
+    if (role === PRODUCER) {
+      this.isProducer = true;
+      this.seenHead = atomicLoad(this.i32, this.head);
+    } else {
+      this.isConsumer = true;
+      this.seenTail = atomicLoad(this.i32, this.head);
+    }
+  }
+
+  protected override shut(): boolean {
+    return atomicOr(this.i32, this.tail, CLOSED_BIT) >= 0;
+  }
+}
+
+function dropRing(dropper: Dropper, address: number): void {
+  dropQueue(dropper, address, 0);
+}

@@ -1,0 +1,206 @@
+/**
+ * Waiting: how a thread sleeps until there is room in a queue, or an item, and how others wake it.
+ *
+ *     event (i32) │ count of wake-ups 31 │ sleepers 1 │
+ *
+ *     sleeper   set `sleepers`    look at the queue again     sleep while the event is what was seen
+ *     waker     change the queue  look at the event ──────▶   only with `sleepers`: count up, notify
+ *
+ * Each side writes one word and then reads the other's, all sequentially consistent: at least one of them
+ * sees the other, so no wake-up is lost, and a waker whom nobody waits for pays one load. The waker clears
+ * `sleepers`, and sets it again when it has woken as many as it meant to: there may be more. A sleeper
+ * that dies leaves nothing behind.
+ *
+ * Sleeps last 50 ms at most, after which the sleeper looks again: a wake-up that went to a thread which
+ * died, or which had given up, costs a slice. The async forms do the same by `Atomics.waitAsync` (or a timer
+ * that polls); a timer of their own keeps Node's event loop alive as long as they wait.
+ *
+ * Source: event counts, D. Reed and R. Kanodia, "Synchronization with eventcounts and sequencers", 1979.
+ */
+
+import { BlockingNotAllowedError } from '../errors.ts';
+import { atomicLoad, atomicOr, compareExchange, notify, wait, waitAsync } from '../memory/atomics.ts';
+import { SLICE_MS } from '../sync/lock.ts';
+import { backOff } from '../sync/spin-lock.ts';
+
+/** The bit of an event word that says that somebody may sleep. */
+const SLEEPERS = 1;
+const ONE_EVENT = 2;
+
+/** Rounds of doubling pauses before the first sleep: some tens of microseconds. */
+const SPIN_ROUNDS = 10;
+/** How long a thread that may not block spins before it gives up, in ms. */
+const UNBLOCKABLE_SPIN_MS = 100;
+/** Of a timer that only keeps an event loop alive: the longest that there is, in ms. */
+const FOREVER_MS = 2 ** 31 - 1;
+
+/** How a wait ended. */
+export type Waited = 'ready' | 'time is up' | 'gone';
+
+/** What is waited for. */
+export interface Condition {
+  /** Whether it is worth another attempt. Reads the shared words atomically. */
+  isReady(): boolean;
+  /** Whether the bytes that the event lies in are still what they were. */
+  isThere(): boolean;
+}
+
+/** How long to wait, and what ends it before. */
+export interface WaitOptions {
+  /** Milliseconds, 0 for not at all. Default: as long as it takes. */
+  readonly timeout?: number;
+  /** An abort throws its reason. The blocking forms only look at it before they begin. */
+  readonly signal?: AbortSignal;
+}
+
+/** One thread's side of an event. */
+export class Waiting {
+  readonly #words: Int32Array;
+  readonly #event: number;
+  readonly #mayBlock: boolean;
+  readonly #condition: Condition;
+  readonly #asyncForm: string;
+
+  /**
+   * @param event index of the event word in `words`; it starts as 0
+   * @param asyncForm what to call where the thread may not block, for the message
+   */
+  constructor(words: Int32Array, event: number, mayBlock: boolean, condition: Condition, asyncForm: string) {
+    this.#words = words;
+    this.#event = event;
+    this.#mayBlock = mayBlock;
+    this.#condition = condition;
+    this.#asyncForm = asyncForm;
+  }
+
+  /** Wakes up to `count` of those who sleep. Call it after the change that they wait for. */
+  wake(count: number): void {
+    if ((atomicLoad(this.#words, this.#event) & SLEEPERS) !== 0) this.wakeSleepers(count);
+  }
+
+  /** As {@link wake}, when the event is known to have sleepers. */
+  wakeSleepers(count: number): void {
+    const words = this.#words;
+    const event = this.#event;
+    // Before the notify: whoever announces himself from here on sets the bit again, and is not forgotten.
+    let seen = atomicLoad(words, event);
+    while ((seen & SLEEPERS) !== 0) {
+      const found = compareExchange(words, event, seen, (seen + ONE_EVENT) & ~SLEEPERS);
+      if (found === seen) break;
+      seen = found;
+    }
+    if (notify(words, event, count) < count) return;
+    // There may be more who sleep. What was changed while the bit was clear has woken none of them.
+    atomicOr(words, event, SLEEPERS);
+    if (this.#condition.isReady()) notify(words, event, 1);
+  }
+
+  /**
+   * Blocks the thread until the condition is worth another attempt.
+   *
+   * @param deadline as `performance.now()` counts; Infinity for none
+   * @throws BlockingNotAllowedError when this thread may not block and spinning did not serve
+   */
+  block(deadline: number): Waited {
+    const condition = this.#condition;
+    if (deadline <= performance.now()) return 'time is up';
+    for (let round = 0; round < SPIN_ROUNDS; round++) {
+      backOff(round);
+      if (condition.isReady()) return 'ready';
+    }
+    if (!this.#mayBlock) return this.#spin(deadline);
+    for (;;) {
+      const seen = this.#announce();
+      if (condition.isReady()) return 'ready';
+      const left = deadline - performance.now();
+      if (left <= 0) return 'time is up';
+      wait(this.#words, this.#event, seen, Math.min(left, SLICE_MS));
+      if (!condition.isThere()) return 'gone';
+      if (condition.isReady()) return 'ready';
+    }
+  }
+
+  /**
+   * As {@link block}, without blocking the thread.
+   *
+   * @throws the signal's reason when it is aborted; the wake-up that this one may have had goes on to another
+   */
+  async settle(deadline: number, signal: AbortSignal | undefined): Promise<Waited> {
+    const condition = this.#condition;
+    const alive = setInterval(() => {}, FOREVER_MS);
+    try {
+      for (;;) {
+        const seen = this.#announce();
+        if (condition.isReady()) return 'ready';
+        const left = deadline - performance.now();
+        if (left <= 0) return 'time is up';
+        await this.#sleep(seen, Math.min(left, SLICE_MS), signal);
+        if (!condition.isThere()) return 'gone';
+        if (signal?.aborted) {
+          this.wake(1);
+          throw signal.reason;
+        }
+        if (condition.isReady()) return 'ready';
+      }
+    } finally {
+      clearInterval(alive);
+    }
+  }
+
+  /** Sets `sleepers`. Returns the word to sleep on. */
+  #announce(): number {
+    for (;;) {
+      const seen = atomicLoad(this.#words, this.#event);
+      const marked = seen | SLEEPERS;
+      if (seen === marked || compareExchange(this.#words, this.#event, seen, marked) === seen) return marked;
+    }
+  }
+
+  /** For a page's main thread. */
+  #spin(deadline: number): Waited {
+    const end = Math.min(deadline, performance.now() + UNBLOCKABLE_SPIN_MS);
+    for (let round = 0; performance.now() < end; round++) {
+      backOff(round);
+      if (!this.#condition.isThere()) return 'gone';
+      if (this.#condition.isReady()) return 'ready';
+    }
+    if (end === deadline) return 'time is up';
+    throw new BlockingNotAllowedError(this.#event * 4, this.#asyncForm);
+  }
+
+  /** Ends at the latest after `ms`, or with an abort. Leaves no listener. */
+  #sleep(seen: number, ms: number, signal: AbortSignal | undefined): Promise<unknown> {
+    const slept = waitAsync(this.#words, this.#event, seen, ms);
+    if (signal === undefined) return slept;
+    return new Promise((resolve, reject) => {
+      const abort = (): void => {
+        resolve(undefined);
+        // The engine still counts this as a sleeper, for the rest of the slice: it may get another's wake-up.
+        void slept.then((result) => {
+          if (result === 'ok' && this.#condition.isThere()) this.wake(1);
+        });
+      };
+      signal.addEventListener('abort', abort, { once: true });
+      slept.then((result) => {
+        signal.removeEventListener('abort', abort);
+        resolve(result);
+      }, reject);
+      // An abort between the caller's look and the listener.
+      if (signal.aborted) abort();
+    });
+  }
+}
+
+/**
+ * When to give up, as `performance.now()` counts.
+ *
+ * @throws RangeError when the timeout is no number of ms, 0 or more
+ */
+export function deadlineOf(options: WaitOptions | undefined): number {
+  const timeout = options?.timeout;
+  if (timeout === undefined) return Number.POSITIVE_INFINITY;
+  if (typeof timeout !== 'number' || !(timeout >= 0)) {
+    throw new RangeError(`timeout must be a number of ms, 0 or more, got ${String(timeout)}`);
+  }
+  return performance.now() + timeout;
+}
