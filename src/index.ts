@@ -19,6 +19,7 @@ export { Channel, type ChannelHandle, type ChannelOptions } from './channels/cha
 export type { Received, ReceivedStruct } from './channels/item.ts';
 export type { Queue, TryReceived } from './channels/queue.ts';
 export { SpscRing, type SpscRingHandle, type SpscRingOptions } from './channels/spsc-ring.ts';
+export type { QueueWaitOptions } from './channels/waiting.ts';
 export {
   Arc,
   type ArcHandle,

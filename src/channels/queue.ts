@@ -26,7 +26,7 @@ import { type DropBlock, Dropper } from '../structs/drop.ts';
 import type { Field } from '../structs/field.ts';
 import { INSPECT, type Inspector } from '../structs/place.ts';
 import { bindItems, type Items, refusedItem } from './item.ts';
-import { deadlineOf, type Waited, Waiting, type WaitOptions } from './waiting.ts';
+import { deadlineOf, type QueueWaitOptions, type Waited, Waiting } from './waiting.ts';
 
 /** What an attempt to send ended with. */
 export const SENT = 1;
@@ -129,7 +129,7 @@ export abstract class Queue<T = unknown, I = T> extends Container {
    * @throws TypeError when the field does not take such a value
    * @throws BlockingNotAllowedError where the thread may not block: use {@link sendAsync}
    */
-  send(value: I, options?: WaitOptions): boolean {
+  send(value: I, options?: QueueWaitOptions): boolean {
     this.checkItem(value);
     options?.signal?.throwIfAborted();
     const outcome = this.put(value);
@@ -155,7 +155,7 @@ export abstract class Queue<T = unknown, I = T> extends Container {
    *
    * @throws the signal's reason when it is aborted: then nothing was sent
    */
-  async sendAsync(value: I, options?: WaitOptions): Promise<boolean> {
+  async sendAsync(value: I, options?: QueueWaitOptions): Promise<boolean> {
     this.checkItem(value);
     options?.signal?.throwIfAborted();
     const deadline = deadlineOf(options);
@@ -175,7 +175,7 @@ export abstract class Queue<T = unknown, I = T> extends Container {
    * @throws ClosedError when the queue was closed before the first
    * @throws TypeError at a value that the field does not take; those before it were sent
    */
-  sendAll(values: Iterable<I>, options?: WaitOptions): number {
+  sendAll(values: Iterable<I>, options?: QueueWaitOptions): number {
     const list = this.#listOf(values);
     options?.signal?.throwIfAborted();
     const deadline = deadlineOf(options);
@@ -193,7 +193,7 @@ export abstract class Queue<T = unknown, I = T> extends Container {
    *
    * @throws the signal's reason when it is aborted; how many were sent is then not known
    */
-  async sendAllAsync(values: Iterable<I>, options?: WaitOptions): Promise<number> {
+  async sendAllAsync(values: Iterable<I>, options?: QueueWaitOptions): Promise<number> {
     const list = this.#listOf(values);
     options?.signal?.throwIfAborted();
     const deadline = deadlineOf(options);
@@ -215,7 +215,7 @@ export abstract class Queue<T = unknown, I = T> extends Container {
    *   tells which)
    * @throws BlockingNotAllowedError where the thread may not block: use {@link recvAsync}
    */
-  recv(options?: WaitOptions): T | undefined {
+  recv(options?: QueueWaitOptions): T | undefined {
     options?.signal?.throwIfAborted();
     const item = this.poll();
     if (item !== NONE) return item === ENDED ? undefined : item;
@@ -235,7 +235,7 @@ export abstract class Queue<T = unknown, I = T> extends Container {
    *
    * @throws the signal's reason when it is aborted: then no item was taken
    */
-  async recvAsync(options?: WaitOptions): Promise<T | undefined> {
+  async recvAsync(options?: QueueWaitOptions): Promise<T | undefined> {
     options?.signal?.throwIfAborted();
     const deadline = deadlineOf(options);
     for (;;) {
@@ -253,7 +253,7 @@ export abstract class Queue<T = unknown, I = T> extends Container {
    * @param into takes the items, from index 0 on; its length becomes their count. Default: a new array
    * @returns `into`: empty once the queue is closed and drained, or when the time was up
    */
-  recvMany(max: number, into: T[] = [], options?: WaitOptions): T[] {
+  recvMany(max: number, into: T[] = [], options?: QueueWaitOptions): T[] {
     checkInteger('max', max, 1, Number.MAX_SAFE_INTEGER);
     options?.signal?.throwIfAborted();
     const deadline = deadlineOf(options);
@@ -265,7 +265,7 @@ export abstract class Queue<T = unknown, I = T> extends Container {
   }
 
   /** As {@link recvMany}, without blocking the thread. */
-  async recvManyAsync(max: number, into: T[] = [], options?: WaitOptions): Promise<T[]> {
+  async recvManyAsync(max: number, into: T[] = [], options?: QueueWaitOptions): Promise<T[]> {
     checkInteger('max', max, 1, Number.MAX_SAFE_INTEGER);
     options?.signal?.throwIfAborted();
     const deadline = deadlineOf(options);

@@ -13,7 +13,7 @@
  *
  * Sleeps last 50 ms at most, after which the sleeper looks again: a wake-up that went to a thread which
  * died, or which had given up, costs a slice. The async forms do the same by `Atomics.waitAsync` (or a timer
- * that polls); a timer of their own keeps Node's event loop alive as long as they wait.
+ * that polls).
  *
  * Source: event counts, D. Reed and R. Kanodia, "Synchronization with eventcounts and sequencers", 1979.
  */
@@ -31,8 +31,6 @@ const ONE_EVENT = 2;
 const SPIN_ROUNDS = 10;
 /** How long a thread that may not block spins before it gives up, in ms. */
 const UNBLOCKABLE_SPIN_MS = 100;
-/** Of a timer that only keeps an event loop alive: the longest that there is, in ms. */
-const FOREVER_MS = 2 ** 31 - 1;
 
 /** How a wait ended. */
 export type Waited = 'ready' | 'time is up' | 'gone';
@@ -46,7 +44,7 @@ export interface Condition {
 }
 
 /** How long to wait, and what ends it before. */
-export interface WaitOptions {
+export interface QueueWaitOptions {
   /** Milliseconds, 0 for not at all. Default: as long as it takes. */
   readonly timeout?: number;
   /** An abort throws its reason. The blocking forms only look at it before they begin. */
@@ -127,23 +125,18 @@ export class Waiting {
    */
   async settle(deadline: number, signal: AbortSignal | undefined): Promise<Waited> {
     const condition = this.#condition;
-    const alive = setInterval(() => {}, FOREVER_MS);
-    try {
-      for (;;) {
-        const seen = this.#announce();
-        if (condition.isReady()) return 'ready';
-        const left = deadline - performance.now();
-        if (left <= 0) return 'time is up';
-        await this.#sleep(seen, Math.min(left, SLICE_MS), signal);
-        if (!condition.isThere()) return 'gone';
-        if (signal?.aborted) {
-          this.wake(1);
-          throw signal.reason;
-        }
-        if (condition.isReady()) return 'ready';
+    for (;;) {
+      const seen = this.#announce();
+      if (condition.isReady()) return 'ready';
+      const left = deadline - performance.now();
+      if (left <= 0) return 'time is up';
+      await this.#sleep(seen, Math.min(left, SLICE_MS), signal);
+      if (!condition.isThere()) return 'gone';
+      if (signal?.aborted) {
+        this.wake(1);
+        throw signal.reason;
       }
-    } finally {
-      clearInterval(alive);
+      if (condition.isReady()) return 'ready';
     }
   }
 
@@ -196,7 +189,7 @@ export class Waiting {
  *
  * @throws RangeError when the timeout is no number of ms, 0 or more
  */
-export function deadlineOf(options: WaitOptions | undefined): number {
+export function deadlineOf(options: QueueWaitOptions | undefined): number {
   const timeout = options?.timeout;
   if (timeout === undefined) return Number.POSITIVE_INFINITY;
   if (typeof timeout !== 'number' || !(timeout >= 0)) {
