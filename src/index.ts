@@ -16,6 +16,10 @@ export { PoolAllocator, type PoolOptions } from './allocators/pool.ts';
 export { ThreadCached, type ThreadCachedOptions } from './allocators/thread-cached.ts';
 export { TlsfAllocator } from './allocators/tlsf.ts';
 export type { Container, Handle } from './containers/container.ts';
+export { type Copied, type MapHandle, SharedMap } from './containers/map.ts';
+export type { MapOptions } from './containers/map-create.ts';
+export type { MapStats } from './containers/map-stats.ts';
+export { type SetHandle, SharedSet } from './containers/set.ts';
 export type { ContainerStore } from './containers/store.ts';
 export {
   AttachError,
