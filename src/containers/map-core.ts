@@ -28,7 +28,7 @@ import type { BoundField, Field } from '../structs/field.ts';
 import type { Lock } from '../sync/lock.ts';
 import { type Keys, keysOf } from './map-keys.ts';
 import * as layout from './map-layout.ts';
-import { EntrySlots, InlineSlots, type Slots } from './map-slots.ts';
+import { HashedSlots, IntegerSlots, type Slots } from './map-slots.ts';
 import { Usage } from './map-usage.ts';
 import type { ContainerStore } from './store.ts';
 
@@ -61,8 +61,9 @@ export class MapCore {
   readonly locks: readonly Lock[];
   /** Where the map has a limit. */
   readonly usage: Usage | undefined;
-  readonly inline: boolean;
   readonly valueAt: number;
+  private readonly entryAt: number;
+  private readonly textRoom: number;
   private readonly shift: number;
   private readonly limit: number;
 
@@ -73,13 +74,12 @@ export class MapCore {
     this.i32 = memory.i32;
     this.u32 = memory.u32;
     this.shape = layout.shapeOf(key, value);
-    const { inline, stride, keyBytes, valueAt, entryBytes } = this.shape;
-    this.inline = inline;
+    const { hashed, textRoom, entryAt, valueAt, entryBytes } = this.shape;
+    this.textRoom = textRoom;
+    this.entryAt = entryAt;
     this.valueAt = valueAt;
     this.keys = keysOf(key, memory, this.u32[base + layout.SEED]!, entryBytes);
-    this.slots = inline
-      ? new InlineSlots(memory, this.keys, stride, keyBytes)
-      : new EntrySlots(memory, this.keys, stride, entryBytes);
+    this.slots = new (hashed ? HashedSlots : IntegerSlots)(memory, this.keys, this.shape);
     this.value = value?.bind(store, path);
     this.valueField = value;
     this.owning = value?.owning ?? [];
@@ -103,14 +103,20 @@ export class MapCore {
     return this.locks[(hash >>> 1) >>> this.shift]!;
   }
 
-  /** Where the value of a taken slot lies. */
-  valueOf(slot: number): number {
-    return (this.inline ? slot * 4 : this.u32[slot]!) + this.valueAt;
+  /** Where the entry of a taken slot lies: in it, or in a block of its own. `keys.read` wants it. */
+  entryOf(slot: number): number {
+    const mark = this.u32[slot]!;
+    return mark === TAKEN ? slot * 4 + this.entryAt : mark;
   }
 
-  /** Where the key of a taken slot lies, as `keys.read` wants it. */
-  keyOf(slot: number): number {
-    return this.inline ? slot * 4 + this.shape.keyBytes : this.u32[slot]!;
+  /** Where the value of a taken slot lies. */
+  valueOf(slot: number): number {
+    return this.entryOf(slot) + this.valueAt;
+  }
+
+  /** Whether the entry of the encoded key lies in its slot. */
+  get fits(): boolean {
+    return this.keys.extraBytes <= this.textRoom;
   }
 
   // ── Readers ─────────────────────────────────────────────────────────────────────────────────────
@@ -168,13 +174,23 @@ export class MapCore {
   // ── Writers ─────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * Writes a value where all lies in the slots.
+   * Sets the value of a key whatever the key is.
    *
    * @param keep whether a value that is there stays
    * @returns whether the key was there
-   * @throws OutOfMemoryError when there is no room for another key; the map is as it was
+   * @throws OutOfMemoryError when there is no room; the map is as it was
    */
-  putInline(key: unknown, value: unknown, keep: boolean): boolean {
+  put(key: unknown, value: unknown, keep: boolean): boolean {
+    this.keys.encode(key);
+    if (this.fits) return this.#putInSlot(key, value, keep);
+    const entry = this.newEntry(key, value);
+    const old = this.#putEntry(key, entry, keep);
+    this.dropEntry(keep && old !== NULL ? entry : old);
+    return old !== NULL;
+  }
+
+  /** As `put`, where all lies in the slot. */
+  #putInSlot(key: unknown, value: unknown, keep: boolean): boolean {
     const { i32, keys, slots, valueAt } = this;
     for (let full = false; ; ) {
       const hash = keys.encode(key);
@@ -185,20 +201,22 @@ export class MapCore {
         i32[shard + VERSION] = i32[shard + VERSION]! + 1;
         let slot = slots.find(i32[shard + TABLE]!, hash);
         if (slot >= 0) {
-          if (!keep) this.value?.write(slot * 4 + valueAt, value);
+          if (!keep) this.value?.write(this.valueOf(slot), value);
           this.usage?.touch(hash);
           return true;
         }
         slot = this.#place(shard, hash, full);
         if (slot >= 0) {
-          keys.write(slot * 4 + this.shape.keyBytes);
-          this.value?.write(slot * 4 + valueAt, value);
-          this.#link(shard, slot, TAKEN);
+          const entry = slot * 4 + this.entryAt;
+          keys.write(entry);
+          this.value?.write(entry + valueAt, value);
+          this.#link(shard, slot, hash, TAKEN);
           this.usage?.added(shard, slot, hash);
           return false;
         }
       } finally {
         lock.release();
+        this.usage?.dropVictims();
       }
       full = this.#growOrFill(shard, full);
     }
@@ -237,7 +255,7 @@ export class MapCore {
    * @returns the entry that was there: replaced, or kept. 0 for none
    * @throws OutOfMemoryError when there is no room for another key; the entry is dropped
    */
-  putEntry(key: unknown, entry: Address, keep: boolean): Address {
+  #putEntry(key: unknown, entry: Address, keep: boolean): Address {
     const { i32, u32, slots } = this;
     this.usage?.checkWeight(entry);
     for (let full = false; ; ) {
@@ -259,8 +277,7 @@ export class MapCore {
         }
         slot = this.#place(shard, hash, full);
         if (slot >= 0) {
-          u32[slot + 1] = hash;
-          this.#link(shard, slot, entry);
+          this.#link(shard, slot, hash, entry);
           this.usage?.added(shard, slot, hash);
           return NULL;
         }
@@ -280,12 +297,13 @@ export class MapCore {
   /**
    * Unlinks a slot. Requires: lock held.
    *
-   * @returns the entry, which no table links any more; 0 where all lies in the slots
+   * @returns the entry's block, which no table links any more; 0 when it lay in the slot
    */
   unlink(shard: number, slot: number): Address {
     const { i32 } = this;
-    const entry = (this.inline ? NULL : this.u32[slot]!) as Address;
-    this.usage?.removing(shard, entry);
+    const mark = this.u32[slot]!;
+    const entry = (mark === TAKEN ? NULL : mark) as Address;
+    this.usage?.removing(shard, slot);
     i32[shard + VERSION] = i32[shard + VERSION]! + 1;
     i32[shard + USED]! -= this.slots.erase(i32[shard + TABLE]!, slot);
     i32[shard + COUNT]! -= 1;
@@ -329,14 +347,13 @@ export class MapCore {
     this.usage?.cleared(shard);
     lock.release();
     if (table === 0) return;
-    if (!this.inline) {
-      const dropper = new Dropper(this.store);
-      for (const slot of this.taken(table)) {
-        dropper.pushOwned(this.owning, this.valueOf(slot));
-        dropper.free(this.u32[slot]!);
-      }
-      dropper.run();
+    const dropper = new Dropper(this.store);
+    for (const slot of this.taken(table)) {
+      if (this.u32[slot] === TAKEN) continue;
+      dropper.pushOwned(this.owning, this.valueOf(slot));
+      dropper.free(this.u32[slot]!);
     }
+    dropper.run();
     this.store.free(layout.slotsAddress(table) as Address);
   }
 
@@ -376,16 +393,20 @@ export class MapCore {
 
   /** A slot for a new key; -1 when the table is too full. Requires: lock held, the key is not there. */
   #place(shard: number, hash: number, full: boolean): number {
-    const table = this.i32[shard + TABLE]!;
+    const { i32 } = this;
+    const table = i32[shard + TABLE]!;
     if (table === 0) return -1;
-    if (this.i32[shard + USED]! >= layout.slotCount(table) * (full ? BRIM : FULL)) return -1;
-    return this.slots.room(table, hash);
+    const hasRoom = i32[shard + USED]! < layout.slotCount(table) * (full ? BRIM : FULL);
+    if (!hasRoom && !full) return -1;
+    const slot = this.slots.room(table, hash);
+    return hasRoom || i32[slot] === DELETED ? slot : -1;
   }
 
-  /** Publishes a slot that is filled in but for its mark. Requires: lock held. */
-  #link(shard: number, slot: number, mark: number): void {
+  /** Publishes a slot whose entry is finished. Requires: lock held. */
+  #link(shard: number, slot: number, hash: number, mark: number): void {
     const { i32 } = this;
     const used = i32[slot] === FREE ? 1 : 0;
+    if (this.shape.hashed) i32[slot + 1] = hash;
     i32[slot] = mark;
     i32[shard + USED]! += used;
     i32[shard + COUNT]! += 1;
@@ -473,12 +494,12 @@ export class MapCore {
     for (let at = 0; at < total; at++) if (i32[first + at * stride] === DELETED) deleted++;
     for (const slot of taken) {
       const mark = u32[slot]!;
-      if (this.inline && mark !== TAKEN) throw wrong(slot, `a slot of a map has the mark ${mark}`);
-      if (!this.inline) this.#checkBlock(mark, this.shape.entryBytes, slot);
-      const hash = this.keys.encodeAt(this.keyOf(slot));
-      if (!this.inline) this.#checkBlock(mark, this.shape.entryBytes + this.keys.extraBytes, slot);
+      if (mark !== TAKEN) this.#checkBlock(mark, this.shape.entryBytes, slot);
+      const hash = this.keys.encodeAt(this.entryOf(slot));
+      if (this.fits !== (mark === TAKEN)) throw wrong(slot, 'an entry of a map is not where it fits');
+      if (mark !== TAKEN) this.#checkBlock(mark, this.shape.entryBytes + this.keys.extraBytes, slot);
       if (this.shardOf(hash) !== shard) throw wrong(slot, 'a key lies in the wrong shard of its map');
-      if (!this.inline && hash !== i32[slot + 1]) throw wrong(slot, 'a slot has not the hash of its key');
+      if (hash !== slots.hashAt(slot)) throw wrong(slot, 'a slot has not the hash of its key');
       if (slots.find(table, hash) !== slot) throw wrong(slot, 'a key of a map is not found, or there twice');
     }
     if (taken.length !== u32[shard + COUNT]) throw wrong(shard + COUNT, `${taken.length} keys were counted`);

@@ -7,12 +7,10 @@
  *     shard   ┌ lock 8 ┬ version ┬ table ┬ count ┬ used ┬ hand ┬ evictions ┬ bytes f64 ┐
  *     table   │ address of the slots, a multiple of 64 │ log2 of their number, low 6 bits │  0: no slots yet
  *
- *     slot of a table, when keys are integers and values scalars (or none): all lies in the slot
- *             ┌ mark u32 ┬ key 4 or 8 ┬ value ┐        mark   0 free, 1 deleted, 2 taken
- *     slot of other tables
- *             ┌ mark u32 ┬ hash of the key u32 ┐       mark   0 free, 1 deleted, else the address of
- *     entry   ┌ key 4 or 8 ┬ value ┐                   an entry, a block of its own
- *             ┌ bytes of the key u32 ┬ value ┬ key, UTF-8, zeros up to a multiple of 4 ┐
+ *     entry   ┌ key 4 or 8 ┬ value ┐       or      ┌ bytes of the key u32 ┬ value ┬ key, UTF-8, zeros ┐
+ *     slot    ┌ mark u32 ┬ hash of the key u32 ┬ entry, if it fits ┐      mark   0 free, 1 deleted,
+ *             ┌ mark u32 ┬ entry ┐  integer keys, scalar values           2 the entry lies in the slot,
+ *                                                                         else the address of its block
  *
  * One word commits each change: `mark` links or unlinks an entry, `table` swaps all slots, a value of
  * 8 bytes or less is one store, a larger one comes as a new entry. The rest of a shard is derived.
@@ -26,9 +24,9 @@ import { ScalarField } from '../structs/scalars.ts';
 // Words of the header. The first two are every container's: kind, and here the hash of the values' field.
 export const KEY_HASH = 2;
 export const SHARD_BITS = 3;
-/** 1 where all lies in the slots. */
-const INLINE = 4;
-/** Bytes from the slot's or the entry's start to the value. */
+/** Words of a slot. */
+const STRIDE = 4;
+/** Bytes from the entry's start to the value. */
 const VALUE_AT = 5;
 /** What hashes start from: other keys collide in another map. */
 export const SEED = 6;
@@ -39,6 +37,8 @@ export const MAX_ENTRIES = 8;
 /** Index of an f64: the most bytes, 0 for any number. */
 export const MAX_BYTES = 5;
 const HEADER_BYTES = 128;
+/** Bytes of mark and hash. */
+const HASHED_BYTES = 8;
 
 // Words of a shard; the lock takes two.
 export const VERSION = 2;
@@ -86,15 +86,19 @@ export function marksAt(shardBits: number): number {
 
 /** Where keys and values lie. Follows from the two fields. */
 export interface Shape {
-  /** Whether all lies in the slots. */
-  readonly inline: boolean;
+  /** Whether slots keep the hashes of their keys. */
+  readonly hashed: boolean;
   /** Words of a slot. */
   readonly stride: number;
+  /** Bytes from a slot's start to the entry in it. */
+  readonly entryAt: number;
+  /** How many bytes of a string fit into the entry in a slot: 0 for integers, -1 where entries are blocks. */
+  readonly textRoom: number;
   /** Bytes of a key; 0 for strings, which lie at the end of their entries. */
   readonly keyBytes: number;
-  /** Bytes from the slot's or the entry's start. */
+  /** Bytes from the entry's start. */
   readonly valueAt: number;
-  /** Bytes of an entry; of one with a string key, without the string, which lies there. 0 where inline. */
+  /** Bytes of an entry; of one with a string key, without the string, which lies there. */
   readonly entryBytes: number;
 }
 
@@ -107,20 +111,28 @@ export function isCell(field: Field | undefined): boolean {
 
 export function shapeOf(key: Field, value: Field | undefined): Shape {
   const { size = 0, align = 1 } = value ?? {};
-  const isText = key.kind === 'string';
-  const keyBytes = isText ? 0 : Math.max(4, key.size);
-  if (!isText && isCell(value)) {
-    const valueAt = alignUp(keyBytes === 8 ? 16 : 8, align);
-    const bytes = alignUp(valueAt + size, keyBytes === 8 || align === 8 ? 8 : 4);
-    return { inline: true, stride: bytes / 4, keyBytes, valueAt, entryBytes: 0 };
+  if (key.kind === 'string') {
+    const valueAt = alignUp(4, align);
+    const entryBytes = alignUp(valueAt + size, 4);
+    const shape = { hashed: true, entryAt: HASHED_BYTES, keyBytes: 0, valueAt, entryBytes };
+    if (!isCell(value)) return { ...shape, stride: HASHED_BYTES / 4, textRoom: -1 };
+    // Two slots to a cache line where they leave room for a word or a name.
+    const slotBytes = entryBytes <= 8 ? 32 : 48;
+    return { ...shape, stride: slotBytes / 4, textRoom: slotBytes - HASHED_BYTES - entryBytes };
   }
-  const valueAt = alignUp(isText ? 4 : keyBytes, align);
-  return { inline: false, stride: 2, keyBytes, valueAt, entryBytes: alignUp(valueAt + size, 4) };
+  const keyBytes = Math.max(4, key.size);
+  const entryAt = isCell(value) ? keyBytes : HASHED_BYTES;
+  const valueAt = alignUp(entryAt + keyBytes, align) - entryAt;
+  const entryBytes = alignUp(valueAt + size, 4);
+  const shape = { entryAt, keyBytes, valueAt, entryBytes };
+  if (!isCell(value)) return { ...shape, hashed: true, stride: HASHED_BYTES / 4, textRoom: -1 };
+  const slotBytes = alignUp(entryAt + entryBytes, Math.max(keyBytes, align));
+  return { ...shape, hashed: false, stride: slotBytes / 4, textRoom: 0 };
 }
 
 /** Writes what drops a map without knowing its fields. */
-export function layShape(u32: Uint32Array, base: number, { inline, valueAt }: Shape): void {
-  u32[base + INLINE] = inline ? 1 : 0;
+export function layShape(u32: Uint32Array, base: number, { stride, valueAt }: Shape): void {
+  u32[base + STRIDE] = stride;
   u32[base + VALUE_AT] = valueAt;
 }
 
@@ -144,14 +156,13 @@ function dropMap(dropper: Dropper, address: number): void {
     const table = u32[shard + TABLE]!;
     if (table === 0) continue;
     u32[shard + TABLE] = 0;
-    if (u32[base + INLINE] === 0) {
-      const first = slotsAddress(table) >>> 2;
-      for (let slot = first; slot < first + 2 * slotCount(table); slot += 2) {
-        const entry = u32[slot]!;
-        if (entry <= DELETED) continue;
-        dropper.pushOwned(owning, entry + u32[base + VALUE_AT]!);
-        dropper.free(entry);
-      }
+    const first = slotsAddress(table) >>> 2;
+    const stride = u32[base + STRIDE]!;
+    for (let slot = first; slot < first + stride * slotCount(table); slot += stride) {
+      const entry = u32[slot]!;
+      if (entry <= TAKEN) continue;
+      dropper.pushOwned(owning, entry + u32[base + VALUE_AT]!);
+      dropper.free(entry);
     }
     dropper.free(slotsAddress(table));
   }

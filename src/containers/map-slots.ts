@@ -86,15 +86,16 @@ export abstract class Slots {
   }
 }
 
-/** Tables that hold keys and values themselves. */
-export class InlineSlots extends Slots {
+/** Tables of integer keys with their values. */
+export class IntegerSlots extends Slots {
+  /** Words from a slot's start to the key. */
   private readonly keyAt: number;
   private readonly wide: boolean;
 
-  constructor(memory: Memory, keys: Keys, stride: number, keyBytes: number) {
-    super(memory, keys, stride);
-    this.wide = keyBytes === 8;
-    this.keyAt = keyBytes >>> 2;
+  constructor(memory: Memory, keys: Keys, shape: layout.Shape) {
+    super(memory, keys, shape.stride);
+    this.wide = shape.keyBytes === 8;
+    this.keyAt = shape.entryAt >>> 2;
   }
 
   override find(table: number, hash: number): number {
@@ -119,27 +120,32 @@ export class InlineSlots extends Slots {
   }
 }
 
-/** Tables that hold hashes and the addresses of entries. */
-export class EntrySlots extends Slots {
+/** Tables that hold hashes, and entries or the addresses of entries. */
+export class HashedSlots extends Slots {
   /** The last address where an entry can lie. */
   private readonly limit: number;
+  private readonly entryAt: number;
 
-  constructor(memory: Memory, keys: Keys, stride: number, entryBytes: number) {
-    super(memory, keys, stride);
-    this.limit = memory.byteLength - entryBytes;
+  constructor(memory: Memory, keys: Keys, shape: layout.Shape) {
+    super(memory, keys, shape.stride);
+    this.limit = memory.byteLength - shape.entryBytes;
+    this.entryAt = shape.entryAt;
   }
 
   override find(table: number, hash: number): number {
     if (table === 0) return -1;
-    const { i32, keys, limit } = this;
+    const { i32, keys, limit, stride, entryAt } = this;
     const first = (table & ~SLOT_BITS) >>> 2;
     const last = (1 << (table & SLOT_BITS)) - 1;
     let at = hash & last;
     for (let left = last; left >= 0; left--) {
-      const slot = first + at * 2;
+      const slot = first + at * stride;
       const mark = i32[slot]! >>> 0;
       if (mark === FREE) return -1;
-      if (i32[slot + 1] === hash && mark !== DELETED && mark <= limit && keys.matches(mark)) return slot;
+      if (i32[slot + 1] === hash && mark !== DELETED) {
+        const entry = mark === TAKEN ? slot * 4 + entryAt : mark;
+        if (entry <= limit && keys.matches(entry)) return slot;
+      }
       at = (at + 1) & last;
     }
     return -1;

@@ -19,7 +19,7 @@ import type { Address } from '../memory/address.ts';
 import type { MapCore } from './map-core.ts';
 import * as layout from './map-layout.ts';
 
-const { TABLE, COUNT, HAND, EVICTIONS, BYTES, DELETED, SHARD_SHIFT } = layout;
+const { TABLE, COUNT, HAND, EVICTIONS, BYTES, DELETED, TAKEN, SHARD_SHIFT } = layout;
 
 /** After how many look-ups a thread's counts are added to the shared ones. */
 const PUBLISH_EVERY = 64;
@@ -98,10 +98,16 @@ export class Usage {
 
   // ── Limits ──────────────────────────────────────────────────────────────────────────────────────
 
-  /** What an entry counts for, in bytes: its block and those that its value owns. 0 is one in a slot. */
-  weightOf(entry: number): number {
-    const { inline, slots, store, u32, owning, valueAt } = this.#core;
-    if (inline) return slots.stride * 4;
+  /** What the entry of a slot counts for, in bytes. */
+  weightOf(slot: number): number {
+    const { slots, u32 } = this.#core;
+    const mark = u32[slot]!;
+    return mark === TAKEN ? slots.stride * 4 : this.weightOfBlock(mark);
+  }
+
+  /** What an entry counts for, in bytes: its block and those that its value owns. */
+  weightOfBlock(entry: number): number {
+    const { store, u32, owning, valueAt } = this.#core;
     let bytes = store.sizeOf(entry as Address);
     for (const offset of owning) {
       const owned = u32[(entry + valueAt + offset) >>> 2] as Address;
@@ -118,7 +124,7 @@ export class Usage {
   checkWeight(entry: Address): void {
     if (this.#maxBytes === 0) return;
     const most = this.#maxBytes / this.#core.locks.length;
-    const bytes = this.weightOf(entry);
+    const bytes = this.weightOfBlock(entry);
     if (bytes <= most) return;
     this.#core.dropEntry(entry);
     throw new RangeError(
@@ -128,7 +134,7 @@ export class Usage {
 
   /** A slot was taken. Evicts others when these are too many. */
   added(shard: number, slot: number, hash: number): void {
-    if (this.#maxBytes > 0) this.f64[(shard >>> 1) + BYTES]! += this.weightOf(this.#core.u32[slot]!);
+    if (this.#maxBytes > 0) this.f64[(shard >>> 1) + BYTES]! += this.weightOf(slot);
     this.touch(hash);
     this.#trim(shard, slot);
   }
@@ -137,20 +143,20 @@ export class Usage {
   replaced(shard: number, slot: number, hash: number, old: Address, entry: Address): void {
     this.touch(hash);
     if (this.#maxBytes === 0) return;
-    this.f64[(shard >>> 1) + BYTES]! += this.weightOf(entry) - this.weightOf(old);
+    this.f64[(shard >>> 1) + BYTES]! += this.weightOfBlock(entry) - this.weightOfBlock(old);
     this.#trim(shard, slot);
   }
 
   /** A value was changed in place: what it owns may take more. */
   changed(shard: number, slot: number, before: number): void {
     if (this.#maxBytes === 0) return;
-    this.f64[(shard >>> 1) + BYTES]! += this.weightOf(this.#core.u32[slot]!) - before;
+    this.f64[(shard >>> 1) + BYTES]! += this.weightOf(slot) - before;
     this.#trim(shard, slot);
   }
 
   /** An entry is about to be unlinked. */
-  removing(shard: number, entry: Address): void {
-    if (this.#maxBytes > 0) this.f64[(shard >>> 1) + BYTES]! -= this.weightOf(entry);
+  removing(shard: number, slot: number): void {
+    if (this.#maxBytes > 0) this.f64[(shard >>> 1) + BYTES]! -= this.weightOf(slot);
   }
 
   /** All entries were unlinked. */
@@ -210,12 +216,11 @@ export class Usage {
 
   /** Checks invariant 5 of the core. */
   verify(shard: number, taken: readonly number[]): void {
-    const { u32 } = this.#core;
     if (this.#maxEntries > 0 && taken.length > this.#mostEntries(shard)) {
       throw new HeapCorruptionError(shard * 4, `a shard holds ${taken.length} entries, too many`);
     }
     if (this.#maxBytes === 0) return;
-    const bytes = taken.reduce((sum, slot) => sum + this.weightOf(u32[slot]!), 0);
+    const bytes = taken.reduce((sum, slot) => sum + this.weightOf(slot), 0);
     const counted = this.f64[(shard >>> 1) + BYTES]!;
     if (bytes !== counted || bytes > this.#maxBytes / this.#core.locks.length) {
       throw new HeapCorruptionError(shard * 4, `the entries of a shard take ${bytes} bytes, not ${counted}`);

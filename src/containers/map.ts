@@ -212,7 +212,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
       core.usage?.note(hash, slot >= 0);
       if (slot < 0) return undefined;
       const value = this.field.read(core.valueOf(slot));
-      const weight = this.loose ? 0 : (core.usage?.weightOf(core.u32[slot]!) ?? 0);
+      const weight = this.loose ? 0 : (core.usage?.weightOf(slot) ?? 0);
       try {
         return synchronous(fn(value as FieldValue<V>));
       } finally {
@@ -237,9 +237,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
   set(key: FieldInit<K>, value: FieldInit<V>): this {
     this.#checkValue(value);
     const { core } = this;
-    if (core.inline) core.putInline(key, value, false);
-    else if (!this.cell || !this.#setCell(key, value))
-      core.dropEntry(core.putEntry(key, core.newEntry(key, value), false));
+    if (!this.cell || !this.#setCell(key, value)) core.put(key, value, false);
     return this;
   }
 
@@ -251,7 +249,6 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
    */
   add(key: FieldInit<K>, delta: FieldValue<V> & (number | bigint)): FieldValue<V>;
   add(key: unknown, delta: unknown): unknown {
-    // biome-ignore lint/suspicious/useValidTypeof: it is one of the two
     if (typeof delta !== this.scalar) throw this.#refusedDelta(delta);
     const { core, field } = this;
     const hash = core.keys.encode(key);
@@ -333,12 +330,13 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
       const shard = core.shardOf(hash);
       const slot = core.slots.find(core.i32[shard + TABLE]!, hash);
       if (slot < 0) return undefined;
-      if (core.inline) value = this.load(core.valueOf(slot));
+      const inSlot = core.u32[slot] === layout.TAKEN;
+      if (inSlot) value = this.load(core.valueOf(slot));
       entry = core.unlink(shard, slot);
     } finally {
       lock.release();
     }
-    if (core.inline) return value;
+    if (entry === NULL) return value;
     try {
       return (this.field.take ?? this.load)(entry + core.valueAt);
     } finally {
@@ -356,7 +354,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
   /** The keys, in no order. */
   keys(): IterableIterator<FieldValue<K>> {
     const { core } = this;
-    return this.#iterate((slot) => core.keys.read(core.keyOf(slot)) as FieldValue<K>);
+    return this.#iterate((slot) => core.keys.read(core.entryOf(slot)) as FieldValue<K>);
   }
 
   /** Copies of the values, in the order of {@link keys}. */
@@ -368,7 +366,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
   /** Keys with copies of their values. */
   entries(): IterableIterator<[FieldValue<K>, Copied<V>]> {
     const { core, load } = this;
-    return this.#iterate((slot) => [core.keys.read(core.keyOf(slot)), load(core.valueOf(slot))] as never);
+    return this.#iterate((slot) => [core.keys.read(core.entryOf(slot)), load(core.valueOf(slot))] as never);
   }
 
   [Symbol.iterator](): IterableIterator<[FieldValue<K>, Copied<V>]> {
@@ -384,7 +382,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
   toJSON(): Record<string, unknown> {
     const { core, field } = this;
     const entries = this.#iterate((slot) => {
-      return [String(core.keys.read(core.keyOf(slot))), field.json(core.valueOf(slot))] as const;
+      return [String(core.keys.read(core.entryOf(slot))), field.json(core.valueOf(slot))] as const;
     });
     return Object.fromEntries(entries);
   }
@@ -440,12 +438,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
 
   /** Inserts a key that is not there. False when it is by now: then nothing changed. */
   #insert(key: unknown, value: unknown): boolean {
-    const { core } = this;
-    if (core.inline) return !core.putInline(key, value, true);
-    const entry = core.newEntry(key, value);
-    if (core.putEntry(key, entry, true) === NULL) return true;
-    core.dropEntry(entry);
-    return false;
+    return !this.core.put(key, value, true);
   }
 
   #addNew(key: unknown, delta: unknown): unknown {
@@ -510,7 +503,6 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
 
   #checkValue(value: unknown): void {
     const { scalar } = this;
-    // biome-ignore lint/suspicious/useValidTypeof: it is one of the two
     if (scalar !== undefined && typeof value !== scalar) {
       throw new TypeError(`a value of ${this.#value.spell()} must be a ${scalar}, got ${show(value)}`);
     }

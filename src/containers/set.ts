@@ -116,12 +116,7 @@ export class SharedSet<K extends Field = Field> extends Container {
    */
   add(key: FieldInit<K>): boolean {
     const { core } = this;
-    if (core.inline) return !core.putInline(key, undefined, true);
-    if (core.has(core.keys.encode(key))) return false;
-    const entry = core.newEntry(key, undefined);
-    if (core.putEntry(key, entry, true) === NULL) return true;
-    core.dropEntry(entry);
-    return false;
+    return !core.has(core.keys.encode(key)) && !core.put(key, undefined, true);
   }
 
   /** Whether the key is there. */
@@ -143,7 +138,7 @@ export class SharedSet<K extends Field = Field> extends Container {
   /** The keys, in no order. */
   *values(): IterableIterator<FieldValue<K>> {
     const { core } = this;
-    const read = (slot: number) => core.keys.read(core.keyOf(slot)) as FieldValue<K>;
+    const read = (slot: number) => core.keys.read(core.entryOf(slot)) as FieldValue<K>;
     for (let index = 0; index < core.locks.length; index++) yield* core.snapshot(index, read);
   }
 
