@@ -20,7 +20,11 @@ export { type Copied, type MapHandle, SharedMap } from './containers/map.ts';
 export type { MapOptions } from './containers/map-create.ts';
 export type { MapStats } from './containers/map-stats.ts';
 export { type SetHandle, SharedSet } from './containers/set.ts';
+export type { Loaded } from './containers/loaded.ts';
 export type { ContainerStore } from './containers/store.ts';
+export { SharedString, type StringHandle, string } from './containers/string.ts';
+export { type Compare, SharedVec, type VecArray, type VecHandle, type VecOptions } from './containers/vec.ts';
+export { vec } from './containers/vec-field.ts';
 export {
   AttachError,
   BlockingNotAllowedError,

@@ -34,10 +34,16 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 let scratchBytes = new Uint8Array(1024);
+let uses = 0;
 
 /** What `encodeText` wrote into last: this thread's own bytes. */
 export function scratch(): Uint8Array {
   return scratchBytes;
+}
+
+/** Changes whenever something else is written into the scratch: a handler may have been at work. */
+export function scratchUses(): number {
+  return uses;
 }
 
 /**
@@ -49,6 +55,7 @@ export function encodeText(text: string): number {
   const { length } = text;
   if (length > SHORT_ENCODE) return encodeLong(text);
   const bytes = scratchBytes;
+  uses = (uses + 1) | 0;
   for (let index = 0; index < length; index++) {
     const code = text.charCodeAt(index);
     if (code >= BEYOND_ASCII) return encodeLong(text);
@@ -63,6 +70,7 @@ function encodeLong(text: string): number {
 }
 
 function scratchOf(byteLength: number): Uint8Array {
+  uses = (uses + 1) | 0;
   const { length } = scratchBytes;
   const isHoard = length > LARGEST_KEPT && byteLength <= LARGEST_KEPT;
   if (length < byteLength || isHoard) scratchBytes = new Uint8Array(Math.max(1024, byteLength));

@@ -1,0 +1,116 @@
+/**
+ * Elements: a field as the element of a container in one heap: how its bytes are read, written, moved.
+ *
+ *     data │ element │ element │ element │          stride = the field's size, a multiple of its alignment
+ *
+ * Writing a value may run the caller's code (a getter of an object that is assigned, an iterable, a
+ * handler that makes room), and that code may change the very container. So such a value is staged:
+ * written to a block of its own first, whose bytes are then moved by straight code. What fails in between
+ * leaves the container as it was.
+ */
+
+import { OutOfMemoryError } from '../errors.ts';
+import { type Address, NULL } from '../memory/address.ts';
+import type { ViewConstructor } from '../memory/memory.ts';
+import { typedArrayOf } from '../structs/array-field.ts';
+import { Dropper, dropOwned } from '../structs/drop.ts';
+import type { BoundField, Field } from '../structs/field.ts';
+import { registerLayout } from '../structs/schema.ts';
+import { type ContainerStore, homeOf } from './store.ts';
+
+/** A field as the element of a container. */
+export class Elements<E extends Field = Field> {
+  readonly field: E;
+  /** Where lies what the elements own. */
+  readonly home: ContainerStore;
+  /** As messages and inspectors name it. */
+  readonly name: string;
+  /** The layout hash. */
+  readonly hash: number;
+  /** Bytes from one element to the next. */
+  readonly stride: number;
+  /** Offsets of what an element owns. */
+  readonly owning: readonly number[];
+  /** The typed array of such elements, if there is one. */
+  readonly Typed: ViewConstructor | undefined;
+  readonly bound: BoundField;
+  /** Those of `bound`. */
+  readonly read: BoundField['read'];
+  readonly write: BoundField['write'];
+  /** Whether elements can be moved as 32-bit words. */
+  private readonly words: boolean;
+
+  /**
+   * Makes the field known to all threads.
+   *
+   * @throws TypeError when a struct's layout cannot be resolved
+   * @throws OutOfMemoryError when the heap has no room to register it
+   */
+  constructor(field: E, store: ContainerStore) {
+    this.field = field;
+    this.home = homeOf(store);
+    this.name = field.spell().replaceAll('"', '');
+    this.hash = registerLayout(field, this.home);
+    this.bound = field.bind(this.home, this.name);
+    this.read = this.bound.read;
+    this.write = this.bound.write;
+    this.stride = field.size;
+    this.owning = field.owning;
+    this.Typed = typedArrayOf(field);
+    this.words = field.size % 4 === 0 && field.align >= 4;
+  }
+
+  /** A copy that shares no bytes with the heap. */
+  load(address: number): unknown {
+    const { read, load = read } = this.bound;
+    return load(address);
+  }
+
+  /**
+   * A block that holds the value: the caller moves its bytes on and frees it.
+   *
+   * @throws OutOfMemoryError, or what writing throws
+   */
+  stage(given: unknown): Address {
+    const { home, stride, owning, name } = this;
+    const block = home.allocZeroed(stride);
+    if (block === NULL) throw new OutOfMemoryError(stride, `an element, ${name}`);
+    try {
+      this.bound.write(block, given);
+    } catch (error) {
+      dropOwned(home, owning, block);
+      home.free(block);
+      throw error;
+    }
+    return block;
+  }
+
+  /** Drops and frees what was staged, when it cannot be moved on. */
+  unstage(block: Address): void {
+    dropOwned(this.home, this.owning, block);
+    this.home.free(block);
+  }
+
+  /** Copies the bytes of one element. */
+  copy(from: number, to: number): void {
+    const { stride } = this;
+    if (!this.words) {
+      this.home.memory.u8.copyWithin(to, from, from + stride);
+      return;
+    }
+    const { u32 } = this.home.memory;
+    const source = from >>> 2;
+    const target = to >>> 2;
+    for (let index = 0, count = stride >>> 2; index < count; index++) {
+      u32[target + index] = u32[source + index]!;
+    }
+  }
+
+  /** Notes what the elements from `start` own, to be dropped by `run()`. Their cells become 0. */
+  dropper(start: number, count: number): Dropper {
+    const dropper = new Dropper(this.home);
+    const { owning, stride } = this;
+    for (let index = 0; index < count; index++) dropper.pushOwned(owning, start + index * stride);
+    return dropper;
+  }
+}
