@@ -211,7 +211,7 @@ export class MapCore {
           keys.write(entry);
           this.value?.write(entry + valueAt, value);
           this.#link(shard, slot, hash, TAKEN);
-          this.usage?.added(shard, slot, hash);
+          this.usage?.added(shard, slot);
           return false;
         }
       } finally {
@@ -278,7 +278,7 @@ export class MapCore {
         slot = this.#place(shard, hash, full);
         if (slot >= 0) {
           this.#link(shard, slot, hash, entry);
-          this.usage?.added(shard, slot, hash);
+          this.usage?.added(shard, slot);
           return NULL;
         }
       } finally {
@@ -460,7 +460,6 @@ export class MapCore {
   #recount(shard: number, count: number, used: number): void {
     this.i32[shard + COUNT] = count;
     this.i32[shard + USED] = used;
-    this.i32[shard + layout.HAND] = 0;
   }
 
   // ── Checks ──────────────────────────────────────────────────────────────────────────────────────

@@ -43,6 +43,8 @@ const ENTRIES_A_SHARD = 64;
 const BYTES_A_SHARD = 256 * 1024;
 /** Bytes of a small entry: how many marks a limit of bytes asks for. */
 const SMALL_ENTRY = 32;
+/** So many marks for each entry, as a log2, that few share one. */
+const SPARSE_BITS = 3;
 const LEAST_MARK_BITS = 8;
 const MOST_MARK_BITS = 20;
 const MAP_ALIGN = 128;
@@ -150,7 +152,7 @@ function plan(options: MapOptions, name: string): { shardBits: number; markBits:
   }
   if (maxEntries === undefined && maxBytes === undefined) return { shardBits, markBits: 0 };
   const entries = Math.min(maxEntries ?? Infinity, (maxBytes ?? Infinity) / SMALL_ENTRY);
-  const wanted = Math.ceil(Math.log2(entries)) + 1;
+  const wanted = Math.ceil(Math.log2(entries)) + SPARSE_BITS;
   return { shardBits, markBits: Math.min(MOST_MARK_BITS, Math.max(LEAST_MARK_BITS, wanted)) };
 }
 

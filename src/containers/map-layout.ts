@@ -149,7 +149,8 @@ export function slotsAddress(table: number): number {
 function dropMap(dropper: Dropper, address: number): void {
   const { u32 } = dropper.store.memory;
   const base = address >>> 2;
-  const owning = dropper.owningOf(u32[base + 1]!);
+  // A set has no values: what its key's field owns elsewhere, its keys do not.
+  const owning = u32[base] === SET_KIND ? [] : dropper.owningOf(u32[base + 1]!);
   const shards = 2 ** u32[base + SHARD_BITS]!;
   for (let index = 0; index < shards; index++) {
     const shard = base + ((SHARDS_AT + index * SHARD_BYTES) >>> 2);

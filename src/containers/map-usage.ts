@@ -132,10 +132,9 @@ export class Usage {
     );
   }
 
-  /** A slot was taken. Evicts others when these are too many. */
-  added(shard: number, slot: number, hash: number): void {
+  /** A slot was taken, by what was not used yet. Evicts others when these are too many. */
+  added(shard: number, slot: number): void {
     if (this.#maxBytes > 0) this.f64[(shard >>> 1) + BYTES]! += this.weightOf(slot);
-    this.touch(hash);
     this.#trim(shard, slot);
   }
 

@@ -21,11 +21,12 @@ import { type Address, NULL } from '../memory/address.ts';
 import { typedArrayOf } from '../structs/array-field.ts';
 import { releaseView } from '../structs/deleted-view.ts';
 import { type BoundField, type Field, show } from '../structs/field.ts';
-import type { AnyStructType, FieldInit, FieldValue, schema } from '../structs/inference.ts';
+import type { FieldInit, FieldValue } from '../structs/inference.ts';
 import { INSPECT, type Inspector } from '../structs/place.ts';
 import type { StructType } from '../structs/struct.ts';
 import { type RowView, rowOf, StructView } from '../structs/view.ts';
 import { addressOfHandle, Container, type Handle } from './container.ts';
+import type { Loaded } from './loaded.ts';
 import type { MapCore } from './map-core.ts';
 import { createMap, destroyMap, type MapOptions, openMap } from './map-create.ts';
 import * as layout from './map-layout.ts';
@@ -37,12 +38,14 @@ const { VERSION, TABLE, MAP_KIND } = layout;
 /** How many entries an inspector shows. */
 const SHOWN = 100;
 
-/** Types only: what a value is copied to. */
-export type Copied<F> = F extends AnyStructType
-  ? { -readonly [K in keyof F[typeof schema]]: Copied<F[typeof schema][K]> }
-  : F extends { readonly kind: 'bytes' }
-    ? Uint8Array
-    : FieldValue<F>;
+// biome-ignore lint/suspicious/noExplicitAny: a map that was opened without its fields takes what it finds
+type Loose<F, T> = Field extends F ? any : T;
+/** What a key or value reads as. */
+type Value<F> = Loose<F, FieldValue<F>>;
+/** What a key or value can be given as. */
+type Init<F> = Loose<F, FieldInit<F>>;
+/** A copy of a value. */
+type Copy<F> = Loose<F, Loaded<F>>;
 
 /** Types only: the fields that a handle was made for. */
 declare const fields: unique symbol;
@@ -179,8 +182,8 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
    *   key is not there its bytes are undefined if another thread was just deleting it, else as they were
    * @throws TypeError, RangeError when `key` cannot be one of this map
    */
-  get(key: FieldInit<K>): Copied<V> | undefined;
-  get<T extends object>(key: FieldInit<K>, into: T): T | undefined;
+  get(key: Init<K>): Copy<V> | undefined;
+  get<T extends object>(key: Init<K>, into: T): T | undefined;
   get(key: unknown, into?: object): unknown {
     if (into !== undefined) return this.#getInto(key, into);
     const { core } = this;
@@ -189,7 +192,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
   }
 
   /** Whether the key is there. */
-  has(key: FieldInit<K>): boolean {
+  has(key: Init<K>): boolean {
     const { core } = this;
     return core.has(core.keys.encode(key));
   }
@@ -201,7 +204,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
    * @returns what `fn` returns; undefined when the key is not there, without a call
    * @throws TypeError when `fn` returns a promise; DeadlockError when called in a callback of a key of the same shard
    */
-  with<R>(key: FieldInit<K>, fn: (value: FieldValue<V>) => R): R | undefined {
+  with<R>(key: Init<K>, fn: (value: Value<V>) => R): R | undefined {
     const { core } = this;
     const hash = core.keys.encode(key);
     const shard = core.shardOf(hash);
@@ -214,7 +217,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
       const value = this.field.read(core.valueOf(slot));
       const weight = this.loose ? 0 : (core.usage?.weightOf(slot) ?? 0);
       try {
-        return synchronous(fn(value as FieldValue<V>));
+        return synchronous(fn(value as Value<V>));
       } finally {
         core.i32[shard + VERSION] = core.i32[shard + VERSION]! + 1;
         if (value instanceof StructView && this.#value.kind === 'struct') releaseView(value);
@@ -234,7 +237,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
    * @throws TypeError, RangeError when key or value do not fit the fields
    * @throws OutOfMemoryError when the heap has no room; the map is as it was
    */
-  set(key: FieldInit<K>, value: FieldInit<V>): this {
+  set(key: Init<K>, value: Init<V>): this {
     this.#checkValue(value);
     const { core } = this;
     if (!this.cell || !this.#setCell(key, value)) core.put(key, value, false);
@@ -247,7 +250,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
    * @returns the new value
    * @throws TypeError when values are no numbers or bigints, or `delta` is not what they are
    */
-  add(key: FieldInit<K>, delta: FieldValue<V> & (number | bigint)): FieldValue<V>;
+  add(key: Init<K>, delta: Value<V> & (number | bigint)): Value<V>;
   add(key: unknown, delta: unknown): unknown {
     if (typeof delta !== this.scalar) throw this.#refusedDelta(delta);
     const { core, field } = this;
@@ -277,11 +280,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
    *   once more if another thread inserts the key meanwhile)
    * @returns the new value as `fn` gave it; undefined when there is neither a value nor `initial`
    */
-  update<W extends FieldInit<V>>(
-    key: FieldInit<K>,
-    fn: (value: Copied<V>) => W,
-    initial?: Copied<V>,
-  ): W | undefined;
+  update<W extends Init<V>>(key: Init<K>, fn: (value: Copy<V>) => W, initial?: Copy<V>): W | undefined;
   update(key: unknown, fn: (value: never) => unknown, initial?: unknown): unknown {
     for (;;) {
       const replaced = this.#updatePresent(key, fn);
@@ -298,7 +297,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
    * @param value the value, or a function that makes it. It runs without a lock: of two threads that make
    *   one for the same key, the first to insert wins, and both get that value
    */
-  getOrInsert(key: FieldInit<K>, value: FieldInit<V> | (() => FieldInit<V>)): Copied<V>;
+  getOrInsert(key: Init<K>, value: Init<V> | (() => Init<V>)): Copy<V>;
   getOrInsert(key: unknown, value: unknown): unknown {
     for (;;) {
       const found = this.get(key as never);
@@ -310,7 +309,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
   }
 
   /** Takes a key out and drops its value. Returns whether it was there. */
-  delete(key: FieldInit<K>): boolean {
+  delete(key: Init<K>): boolean {
     return this.core.remove(this.core.keys.encode(key));
   }
 
@@ -318,7 +317,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
    * Takes a key out and gives its value, or undefined. What the value owns goes to the caller: a box stays
    * a box; of a struct it is a copy as {@link get} gives it.
    */
-  take(key: FieldInit<K>): Copied<V> | undefined;
+  take(key: Init<K>): Copy<V> | undefined;
   take(key: unknown): unknown {
     const { core } = this;
     const hash = core.keys.encode(key);
@@ -352,29 +351,29 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
   // ── Iterate ─────────────────────────────────────────────────────────────────────────────────────
 
   /** The keys, in no order. */
-  keys(): IterableIterator<FieldValue<K>> {
+  keys(): IterableIterator<Value<K>> {
     const { core } = this;
-    return this.#iterate((slot) => core.keys.read(core.entryOf(slot)) as FieldValue<K>);
+    return this.#iterate((slot) => core.keys.read(core.entryOf(slot)) as Value<K>);
   }
 
   /** Copies of the values, in the order of {@link keys}. */
-  values(): IterableIterator<Copied<V>> {
+  values(): IterableIterator<Copy<V>> {
     const { core, load } = this;
-    return this.#iterate((slot) => load(core.valueOf(slot)) as Copied<V>);
+    return this.#iterate((slot) => load(core.valueOf(slot)) as Copy<V>);
   }
 
   /** Keys with copies of their values. */
-  entries(): IterableIterator<[FieldValue<K>, Copied<V>]> {
+  entries(): IterableIterator<[Value<K>, Copy<V>]> {
     const { core, load } = this;
     return this.#iterate((slot) => [core.keys.read(core.entryOf(slot)), load(core.valueOf(slot))] as never);
   }
 
-  [Symbol.iterator](): IterableIterator<[FieldValue<K>, Copied<V>]> {
+  [Symbol.iterator](): IterableIterator<[Value<K>, Copy<V>]> {
     return this.entries();
   }
 
   /** Calls `fn` for each entry, under no lock. */
-  forEach(fn: (value: Copied<V>, key: FieldValue<K>, map: this) => void): void {
+  forEach(fn: (value: Copy<V>, key: Value<K>, map: this) => void): void {
     for (const [key, value] of this.entries()) fn(value, key, this);
   }
 

@@ -24,6 +24,13 @@ import { type ContainerStore, homeOf } from './store.ts';
 /** How many keys an inspector shows. */
 const SHOWN = 100;
 
+// biome-ignore lint/suspicious/noExplicitAny: a set that was opened without its field takes what it finds
+type Loose<F, T> = Field extends F ? any : T;
+/** What a key reads as. */
+type Value<F> = Loose<F, FieldValue<F>>;
+/** What a key can be given as. */
+type Init<F> = Loose<F, FieldInit<F>>;
+
 /** Types only: the field that a handle was made for. */
 declare const field: unique symbol;
 
@@ -114,19 +121,19 @@ export class SharedSet<K extends Field = Field> extends Container {
    * @throws TypeError, RangeError when it cannot be a key of this set
    * @throws OutOfMemoryError when the heap has no room; the set is as it was
    */
-  add(key: FieldInit<K>): boolean {
+  add(key: Init<K>): boolean {
     const { core } = this;
     return !core.has(core.keys.encode(key)) && !core.put(key, undefined, true);
   }
 
   /** Whether the key is there. */
-  has(key: FieldInit<K>): boolean {
+  has(key: Init<K>): boolean {
     const { core } = this;
     return core.has(core.keys.encode(key));
   }
 
   /** Takes a key out. Returns whether it was there: of several threads that delete it, one gets true. */
-  delete(key: FieldInit<K>): boolean {
+  delete(key: Init<K>): boolean {
     return this.core.remove(this.core.keys.encode(key));
   }
 
@@ -136,13 +143,13 @@ export class SharedSet<K extends Field = Field> extends Container {
   }
 
   /** The keys, in no order. */
-  *values(): IterableIterator<FieldValue<K>> {
+  *values(): IterableIterator<Value<K>> {
     const { core } = this;
-    const read = (slot: number) => core.keys.read(core.entryOf(slot)) as FieldValue<K>;
+    const read = (slot: number) => core.keys.read(core.entryOf(slot)) as Value<K>;
     for (let index = 0; index < core.locks.length; index++) yield* core.snapshot(index, read);
   }
 
-  [Symbol.iterator](): IterableIterator<FieldValue<K>> {
+  [Symbol.iterator](): IterableIterator<Value<K>> {
     return this.values();
   }
 

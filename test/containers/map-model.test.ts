@@ -5,12 +5,12 @@ import { describe, expect, test } from 'vitest';
 import { SharedMap } from '../../src/containers/map.ts';
 import type { MapOptions } from '../../src/containers/map-create.ts';
 import { SharedSet } from '../../src/containers/set.ts';
+import { string } from '../../src/containers/string.ts';
 import { Heap } from '../../src/heap/heap.ts';
 import { MiB } from '../../src/memory/address.ts';
 import type { Field } from '../../src/structs/field.ts';
 import { f64, i8, i64, u32 } from '../../src/structs/scalars.ts';
 import { struct } from '../../src/structs/struct.ts';
-import { string } from './string-key.ts';
 
 const Pair = struct('ModelPair', { a: f64, b: u32 });
 
@@ -29,6 +29,7 @@ const VALUES: readonly (readonly [name: string, field: Field, value: (n: number)
   ['f64', f64, (n) => n / 3],
   ['u32', u32, (n) => n],
   ['i64', i64, (n) => BigInt(n)],
+  ['string', string, (n) => `value ${n}`],
   ['a struct', Pair, (n) => ({ a: n, b: n })],
 ];
 const ACTS = [

@@ -4,6 +4,7 @@ import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { SharedMap } from '../../src/containers/map.ts';
 import { SharedSet } from '../../src/containers/set.ts';
+import { string } from '../../src/containers/string.ts';
 import { AttachError, DeadlockError, HeapCorruptionError, OutOfMemoryError } from '../../src/errors.ts';
 import { Heap } from '../../src/heap/heap.ts';
 import { KiB, MiB, NULL } from '../../src/memory/address.ts';
@@ -13,7 +14,6 @@ import { oneOf } from '../../src/structs/one-of.ts';
 import { ref } from '../../src/structs/reference.ts';
 import { bool, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64 } from '../../src/structs/scalars.ts';
 import { struct } from '../../src/structs/struct.ts';
-import { string } from './string-key.ts';
 
 const Point = struct('MapPoint', { x: f64, y: f64, id: u32 });
 
@@ -82,6 +82,38 @@ describe('values', () => {
     }
   });
 
+  test('strings and structs that own strings are dropped with their entries', () => {
+    const Named = struct('MapNamed', { name: string, id: u32 });
+    leavesNothing(
+      () => SharedMap.create(heap, u32, Named),
+      (map: SharedMap<typeof u32, typeof Named>) => {
+        map.set(1, { name: 'one', id: 1 }).set(2, { name: 'two', id: 2 });
+        map.set(1, { name: 'another', id: 1 });
+        map.with(2, (view) => {
+          view.name = 'changed';
+        });
+        expect(map.get(2)).toEqual({ name: 'changed', id: 2 });
+        expect(map.take(1)).toEqual({ name: 'another', id: 1 });
+        const into = heap.new(Named);
+        expect(() => map.get(2, into)).toThrow('owns');
+        heap.delete(into);
+        map.update(2, (value) => ({ ...value, name: `${value.name}!` }));
+        expect(map.get(2)!.name).toBe('changed!');
+      },
+    );
+    leavesNothing(
+      () => SharedMap.create(heap, string, string, { maxBytes: 4096 }),
+      (map: SharedMap<typeof string, typeof string>) => {
+        map.set('a', 'x'.repeat(100)).set('a', 'y').set('b', 'z');
+        expect(map.get('a')).toBe('y');
+        expect(map.update('a', (text) => text + text)).toBe('yy');
+        expect(map.take('a')).toBe('yy');
+        for (let n = 0; n < 200; n++) map.set(`key ${n}`, 'long '.repeat(20));
+        expect(map.stats().evictions).toBeGreaterThan(100);
+      },
+    );
+  });
+
   test('a ref is shared with what it links to', () => {
     const map = SharedMap.create(heap, u32, ref(Point));
     const point = heap.new(Point, { x: 7 });
@@ -137,8 +169,8 @@ describe('keys', () => {
   test('one key begins another', () => {
     const map = SharedMap.create(heap, string, u32);
     const keys = ['', 'a', 'ab', 'abc', 'abcd', 'abcde', 'a\0', 'abc\0', 'ab'.repeat(20), 'é', 'ééééé', '𝄞'];
-    keys.forEach((key, index) => map.set(key, index));
-    keys.forEach((key, index) => expect(map.get(key)).toBe(index));
+    for (const [index, key] of keys.entries()) map.set(key, index);
+    for (const [index, key] of keys.entries()) expect(map.get(key)).toBe(index);
     expect(map.size).toBe(keys.length);
     map.verify();
   });
@@ -211,7 +243,7 @@ test('update replaces what is there, or starts from what is given', () => {
       throw new Error('no');
     }),
   ).toThrow('no');
-  expect(() => map.update('a', async () => 1 as never)).toThrow('promise');
+  expect(() => map.update('a', (async () => 1) as never)).toThrow('promise');
   expect(map.get('a')).toBe(2);
   const points = SharedMap.create(heap, string, Point);
   expect(points.update('p', (p) => ({ ...p, x: p.x + 1 }), { x: 1, y: 1, id: 1 })).toEqual({
@@ -305,7 +337,9 @@ test('iterates over copies, and shows itself', () => {
   expect([...map.keys()].sort()).toEqual(['a', 'b']);
   expect([...map.values()].sort()).toEqual([1n, 2n]);
   const seen: unknown[] = [];
-  map.forEach((value, key, whole) => seen.push([key, value, whole === map]));
+  map.forEach((value, key, whole) => {
+    seen.push([key, value, whole === map]);
+  });
   expect(seen.sort()).toEqual([
     ['a', 1n, true],
     ['b', 2n, true],
