@@ -145,7 +145,7 @@ export class MapCore {
         }
       }
       if (atomicLoad(i32, shard) !== 0 || i32[shard + VERSION] !== version) continue;
-      if (this.usage !== undefined) this.usage.note(hash, slot >= 0);
+      if (this.usage !== undefined) this.usage.note(shard, slot);
       return found;
     }
     return this.readLocked(hash, load);
@@ -158,8 +158,9 @@ export class MapCore {
     const held = lock.owner === this.store.thread.token;
     if (!held) lock.acquire();
     try {
-      const slot = this.slots.find(this.i32[this.shardOf(hash) + TABLE]!, hash);
-      if (this.usage !== undefined) this.usage.note(hash, slot >= 0);
+      const shard = this.shardOf(hash);
+      const slot = this.slots.find(this.i32[shard + TABLE]!, hash);
+      if (this.usage !== undefined) this.usage.note(shard, slot);
       return slot < 0 ? undefined : load(this.valueOf(slot));
     } finally {
       if (!held) lock.release();
@@ -202,7 +203,7 @@ export class MapCore {
         let slot = slots.find(i32[shard + TABLE]!, hash);
         if (slot >= 0) {
           if (!keep) this.value?.write(this.valueOf(slot), value);
-          this.usage?.touch(hash);
+          this.usage?.touch(shard, slot);
           return true;
         }
         slot = this.#place(shard, hash, full);
@@ -271,7 +272,7 @@ export class MapCore {
           if (!keep) {
             // Publishes: the entry was finished before the lock was taken.
             u32[slot] = entry;
-            this.usage?.replaced(shard, slot, hash, old, entry);
+            this.usage?.replaced(shard, slot, old, entry);
           }
           return old;
         }

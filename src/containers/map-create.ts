@@ -41,12 +41,14 @@ const MOST_SHARDS = 256;
 /** Under limits a shard is to have room for so many entries and bytes. */
 const ENTRIES_A_SHARD = 64;
 const BYTES_A_SHARD = 256 * 1024;
-/** Bytes of a small entry: how many marks a limit of bytes asks for. */
-const SMALL_ENTRY = 32;
-/** So many marks for each entry, as a log2, that few share one. */
-const SPARSE_BITS = 3;
-const LEAST_MARK_BITS = 8;
-const MOST_MARK_BITS = 20;
+/** Bytes of an entry: how many marks a limit of bytes asks for. */
+const SMALL_ENTRY = 128;
+/** A table of n entries has less than 2^2 · n slots, each with a mark. */
+const SPARSE_BITS = 2;
+/** Beyond so many entries slots share marks. */
+const MOST_MARKED = 2 ** 20;
+const LEAST_MARK_BITS = 5;
+const MOST_MARK_BITS = 22;
 const MAP_ALIGN = 128;
 const OPTIONS = ['shards', 'maxEntries', 'maxBytes'];
 
@@ -151,9 +153,9 @@ function plan(options: MapOptions, name: string): { shardBits: number; markBits:
     );
   }
   if (maxEntries === undefined && maxBytes === undefined) return { shardBits, markBits: 0 };
-  const entries = Math.min(maxEntries ?? Infinity, (maxBytes ?? Infinity) / SMALL_ENTRY);
+  const entries = Math.min(maxEntries ?? Infinity, (maxBytes ?? Infinity) / SMALL_ENTRY, MOST_MARKED);
   const wanted = Math.ceil(Math.log2(entries)) + SPARSE_BITS;
-  return { shardBits, markBits: Math.min(MOST_MARK_BITS, Math.max(LEAST_MARK_BITS, wanted)) };
+  return { shardBits, markBits: Math.min(MOST_MARK_BITS, Math.max(LEAST_MARK_BITS + shardBits, wanted)) };
 }
 
 function bitsOf(shards: number): number {

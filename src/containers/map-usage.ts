@@ -4,11 +4,12 @@
  *
  *     hand ▶ │ used │ not │ free │ used │      a used entry loses its mark, the first without one goes
  *
- *     marks      one byte for each of 2^k upper parts of a hash, in the map's own block. Readers set them
- *                without a lock: an entry, which may be freed by then, would be no place for that
+ *     marks      one byte for each slot, in the map's own block. Readers set them without a lock: a table
+ *                or an entry, which may be freed by then, would be no place for that
  *     counters   hits and misses, two f64 for each thread slot, which only that slot's thread writes
  *
- * Two keys may share a mark, and a lost store costs one second chance: nothing worse.
+ * Slots share marks where a limit of bytes did not tell how many there would be. That, a lost store or a
+ * table that grew costs one second chance: nothing worse.
  * All but `note`, `touch` and the counters require the shard's lock.
  *
  * Source: F. Corbató, "A paging experiment with the Multics system", 1968.
@@ -30,7 +31,8 @@ export class Usage {
   private readonly u8: Uint8Array;
   private readonly f64: Float64Array;
   private readonly marks: number;
-  private readonly shift: number;
+  /** Log2 of the marks of one shard. */
+  private readonly bits: number;
   readonly #counters: number;
   readonly #maxEntries: number;
   readonly #maxBytes: number;
@@ -44,7 +46,7 @@ export class Usage {
     this.u8 = u8;
     this.f64 = f64;
     this.marks = address + layout.marksAt(shardBits);
-    this.shift = 32 - markBits;
+    this.bits = markBits - shardBits;
     this.#counters = (address + layout.countersAt(shardBits)) >>> 3;
     this.#maxEntries = u32[(address >>> 2) + layout.MAX_ENTRIES]!;
     this.#maxBytes = f64[(address >>> 3) + layout.MAX_BYTES]!;
@@ -58,11 +60,11 @@ export class Usage {
 
   // ── Look-ups ────────────────────────────────────────────────────────────────────────────────────
 
-  /** Counts a look-up. */
-  note(hash: number, hit: boolean): void {
-    if (hit) {
+  /** Counts a look-up that found `slot`; -1 is a miss. */
+  note(shard: number, slot: number): void {
+    if (slot >= 0) {
       this.hits++;
-      this.touch(hash);
+      this.touch(shard, slot);
     } else {
       this.misses++;
     }
@@ -70,9 +72,16 @@ export class Usage {
   }
 
   /** Marks an entry as used. A line that is marked already is not written to. */
-  touch(hash: number): void {
-    const mark = this.marks + (hash >>> this.shift);
+  touch(shard: number, slot: number): void {
+    const mark = this.#markOf(shard, slot);
     if (this.u8[mark] === 0) this.u8[mark] = 1;
+  }
+
+  /** Inside the marks whatever the table is by now. */
+  #markOf(shard: number, slot: number): number {
+    const { first, slots, u32 } = this.#core;
+    const at = (slot - (layout.slotsAddress(u32[shard + TABLE]!) >>> 2)) / slots.stride;
+    return this.marks + (((shard - first) >>> SHARD_SHIFT) << this.bits) + (at & ((1 << this.bits) - 1));
   }
 
   /** Adds this object's counts to the shared ones. */
@@ -134,13 +143,15 @@ export class Usage {
 
   /** A slot was taken, by what was not used yet. Evicts others when these are too many. */
   added(shard: number, slot: number): void {
+    // Of who was there before.
+    this.u8[this.#markOf(shard, slot)] = 0;
     if (this.#maxBytes > 0) this.f64[(shard >>> 1) + BYTES]! += this.weightOf(slot);
     this.#trim(shard, slot);
   }
 
   /** Another entry took a slot. */
-  replaced(shard: number, slot: number, hash: number, old: Address, entry: Address): void {
-    this.touch(hash);
+  replaced(shard: number, slot: number, old: Address, entry: Address): void {
+    this.touch(shard, slot);
     if (this.#maxBytes === 0) return;
     this.f64[(shard >>> 1) + BYTES]! += this.weightOfBlock(entry) - this.weightOfBlock(old);
     this.#trim(shard, slot);
@@ -199,7 +210,7 @@ export class Usage {
       const slot = first + (hand & last) * slots.stride;
       hand = (hand + 1) & last;
       if (u32[slot]! <= DELETED || slot === keep) continue;
-      const mark = this.marks + (slots.hashAt(slot) >>> this.shift);
+      const mark = this.#markOf(shard, slot);
       if (this.u8[mark] !== 0) {
         this.u8[mark] = 0;
         continue;

@@ -212,7 +212,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
     lock.acquire();
     try {
       const slot = core.slots.find(core.i32[shard + TABLE]!, hash);
-      core.usage?.note(hash, slot >= 0);
+      core.usage?.note(shard, slot);
       if (slot < 0) return undefined;
       const value = this.field.read(core.valueOf(slot));
       const weight = this.loose ? 0 : (core.usage?.weightOf(slot) ?? 0);
@@ -268,7 +268,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
     const address = core.valueOf(slot);
     field.write(address, (field.read(address) as number) + (delta as number));
     const sum = field.read(address);
-    if (core.usage !== undefined) core.usage.note(hash, true);
+    if (core.usage !== undefined) core.usage.note(shard, slot);
     lock.release();
     return sum;
   }
@@ -428,7 +428,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
       if (slot < 0) return false;
       core.i32[shard + VERSION] = core.i32[shard + VERSION]! + 1;
       this.field.write(core.valueOf(slot), value);
-      core.usage?.touch(hash);
+      core.usage?.touch(shard, slot);
       return true;
     } finally {
       lock.release();
@@ -461,7 +461,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
       if (this.cell) {
         core.i32[shard + VERSION] = core.i32[shard + VERSION]! + 1;
         this.field.write(core.valueOf(slot), value);
-        core.usage?.note(hash, true);
+        core.usage?.note(shard, slot);
       } else {
         const entry = core.newEntry(key, value);
         core.usage?.checkWeight(entry);
@@ -469,7 +469,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
         core.i32[shard + VERSION] = core.i32[shard + VERSION]! + 1;
         // Publishes: the entry is finished.
         core.u32[slot] = entry;
-        core.usage?.replaced(shard, slot, hash, old, entry);
+        core.usage?.replaced(shard, slot, old, entry);
       }
       return value;
     } finally {
