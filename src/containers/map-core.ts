@@ -33,7 +33,7 @@ import { Usage } from './map-usage.ts';
 import type { ContainerStore } from './store.ts';
 
 const { VERSION, TABLE, COUNT, USED, FREE, DELETED, TAKEN, SHARD_SHIFT } = layout;
-const { atomicLoad } = atomics;
+const { atomicAdd, atomicLoad } = atomics;
 
 /** How often a reader looks again before it takes the lock. */
 const LOOKS = 16;
@@ -140,15 +140,26 @@ export class MapCore {
         try {
           found = load(address);
         } catch (error) {
-          if (atomicLoad(i32, shard) === 0 && i32[shard + VERSION] === version) throw error;
+          this.#fence();
+          if (i32[shard] === 0 && i32[shard + VERSION] === version) throw error;
           continue;
         }
       }
-      if (atomicLoad(i32, shard) !== 0 || i32[shard + VERSION] !== version) continue;
+      this.#fence();
+      if (i32[shard] !== 0 || i32[shard + VERSION] !== version) continue;
       if (this.usage !== undefined) this.usage.note(shard, slot);
       return found;
     }
     return this.readLocked(hash, load);
+  }
+
+  /**
+   * Keeps what was read before it before what is read after it: an acquire load alone would not, on ARM64.
+   * A read-modify-write of a word that no other thread writes does, and takes no shared line away.
+   */
+  #fence(): void {
+    const { words, pending } = this.store.thread;
+    atomicAdd(words, pending, 0);
   }
 
   /** As `read`, under the lock: for values that are not to be looked at while they change. */

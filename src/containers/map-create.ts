@@ -29,9 +29,8 @@ export interface MapOptions {
    */
   readonly maxEntries?: number;
   /**
-   * The most bytes of entries, with what their values own directly (strings); the tables, some 12 to 30
-   * bytes an entry, come on top. Each shard keeps to its part, and an entry must fit into one. Default: no
-   * limit.
+   * The most bytes of entries, with what their values own directly (strings); the free slots of the tables
+   * come on top. Each shard keeps to its part, and an entry must fit into one. Default: no limit.
    */
   readonly maxBytes?: number;
 }
