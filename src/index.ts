@@ -36,6 +36,9 @@ export type { Container, Handle } from './containers/container.ts';
 export type { Access, Guarded, ValueCell } from './containers/contents.ts';
 export { type LeakWarning, warnOfLeaks } from './containers/leaks.ts';
 export type { Loaded } from './containers/loaded.ts';
+export { type MapHandle, SharedMap } from './containers/map.ts';
+export type { MapOptions } from './containers/map-create.ts';
+export type { MapStats } from './containers/map-stats.ts';
 export {
   type FirstValue,
   type LockState,
@@ -47,6 +50,7 @@ export { Once } from './containers/once.ts';
 export { Rc, RcWeak } from './containers/rc.ts';
 export { type ReadGuard, RwLock, type RwLockHandle, type WriteGuard } from './containers/rw-lock.ts';
 export { Semaphore } from './containers/semaphore.ts';
+export { type SetHandle, SharedSet } from './containers/set.ts';
 export type { ContainerStore } from './containers/store.ts';
 export { SharedString, type StringHandle, string } from './containers/string.ts';
 export { union, type Variant } from './containers/union.ts';

@@ -1,0 +1,539 @@
+/**
+ * Map core: what SharedMap and SharedSet are made of. Finds, links, unlinks, grows and evicts.
+ *
+ *     hash ┬ upper bits ▶ shard ▶ lock ─┬─ writers: acquire, version + 1, change, release
+ *          └ lower bits ▶ slot          └─ readers: version, lock free? read. Both as before? else again
+ *
+ * Readers store nothing. Taking and giving back the lock are read-modify-writes, so a reader that saw any
+ * store of a writer sees, after its fence, that writer's lock or, once given back, its version.
+ *
+ * Nothing is allocated under a lock, since exhaustion calls handlers of the user: an entry is finished
+ * before, a new table is there before, and what was unlinked is dropped after.
+ *
+ * Invariants of a shard, when its lock is free
+ * 1. `table` is 0, or the address of a live block with room for the slots.
+ * 2. A taken slot's key has that slot's hash, the hash leads to this shard, and `find` leads to the slot.
+ * 3. An entry is a live block with room for key and value.
+ * 4. `count` is the number of taken slots, `used` that of taken and deleted ones; at least one is free.
+ * 5. Under limits `count` and `bytes` keep to the shard's part, and `bytes` is the sum over the entries.
+ *
+ * Lock order: one shard's lock → the allocator's.
+ */
+
+import { HeapCorruptionError, OutOfMemoryError } from '../errors.ts';
+import { type Address, NULL } from '../memory/address.ts';
+import * as atomics from '../memory/atomics.ts';
+import { Dropper, dropOwned } from '../structs/drop.ts';
+import type { BoundField, Field } from '../structs/field.ts';
+import type { Lock } from '../sync/lock.ts';
+import { type Keys, keysOf } from './map-keys.ts';
+import * as layout from './map-layout.ts';
+import { HashedSlots, IntegerSlots, type Slots } from './map-slots.ts';
+import { Usage } from './map-usage.ts';
+import type { ContainerStore } from './store.ts';
+
+const { VERSION, TABLE, COUNT, USED, FREE, DELETED, TAKEN, SHARD_SHIFT } = layout;
+const { atomicAdd, atomicLoad } = atomics;
+
+/** How often a reader looks again before it takes the lock. */
+const LOOKS = 16;
+/** The smallest table has 2^3 slots, the largest 2^26. */
+const LEAST_SLOT_BITS = 3;
+const MOST_SLOT_BITS = 26;
+/** A table grows when more than 5 of 8 slots are used; without room for another one it is filled further. */
+const FULL = 5 / 8;
+const BRIM = 15 / 16;
+
+/** One thread's handle of a map's shards. */
+export class MapCore {
+  readonly store: ContainerStore;
+  readonly shape: layout.Shape;
+  readonly keys: Keys;
+  readonly slots: Slots;
+  /** Undefined in a set. */
+  readonly value: BoundField | undefined;
+  readonly valueField: Field | undefined;
+  readonly owning: readonly number[];
+  readonly i32: Int32Array;
+  readonly u32: Uint32Array;
+  /** Index of the first shard's first word. */
+  readonly first: number;
+  readonly locks: readonly Lock[];
+  /** Where the map has a limit. */
+  readonly usage: Usage | undefined;
+  readonly valueAt: number;
+  private readonly entryAt: number;
+  private readonly textRoom: number;
+  private readonly shift: number;
+  private readonly limit: number;
+
+  constructor(store: ContainerStore, address: Address, key: Field, value: Field | undefined, path: string) {
+    const { memory } = store;
+    const base = address >>> 2;
+    this.store = store;
+    this.i32 = memory.i32;
+    this.u32 = memory.u32;
+    this.shape = layout.shapeOf(key, value);
+    const { hashed, textRoom, entryAt, valueAt, entryBytes } = this.shape;
+    this.textRoom = textRoom;
+    this.entryAt = entryAt;
+    this.valueAt = valueAt;
+    this.keys = keysOf(key, memory, this.u32[base + layout.SEED]!, entryBytes);
+    this.slots = new (hashed ? HashedSlots : IntegerSlots)(memory, this.keys, this.shape);
+    this.value = value?.bind(store, path);
+    this.valueField = value;
+    this.owning = value?.owning ?? [];
+    const bits = this.u32[base + layout.SHARD_BITS]!;
+    this.shift = 31 - bits;
+    this.limit = memory.byteLength - entryBytes;
+    const start = address + layout.SHARDS_AT;
+    this.first = start >>> 2;
+    this.locks = Array.from({ length: 2 ** bits }, (_, index) =>
+      store.lock((start + index * layout.SHARD_BYTES) as Address),
+    );
+    this.usage = Usage.of(this, address, bits);
+  }
+
+  /** The shard that a hash leads to: index of its first word. */
+  shardOf(hash: number): number {
+    return this.first + (((hash >>> 1) >>> this.shift) << SHARD_SHIFT);
+  }
+
+  lockOf(hash: number): Lock {
+    return this.locks[(hash >>> 1) >>> this.shift]!;
+  }
+
+  /** Where the entry of a taken slot lies: in it, or in a block of its own. `keys.read` wants it. */
+  entryOf(slot: number): number {
+    const mark = this.u32[slot]!;
+    return mark === TAKEN ? slot * 4 + this.entryAt : mark;
+  }
+
+  /** Where the value of a taken slot lies. */
+  valueOf(slot: number): number {
+    return this.entryOf(slot) + this.valueAt;
+  }
+
+  /** Whether the entry of the encoded key lies in its slot. */
+  get fits(): boolean {
+    return this.keys.extraBytes <= this.textRoom;
+  }
+
+  // ── Readers ─────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * What `load` gives for the value of the encoded key; `undefined` when the map does not hold the key.
+   * Mostly without the lock: `load` may then see torn values, and its result is not used.
+   */
+  read<R>(hash: number, load: (address: number) => R): R | undefined {
+    const { i32 } = this;
+    const shard = this.shardOf(hash);
+    for (let left = LOOKS; left > 0; left--) {
+      // Pairs with the lock's exchange: what was stored before a free lock is seen.
+      const version = atomicLoad(i32, shard + VERSION);
+      if (i32[shard] !== 0) continue;
+      const slot = this.slots.find(i32[shard + TABLE]!, hash);
+      let found: R | undefined;
+      if (slot >= 0) {
+        const address = this.valueOf(slot);
+        if (address > this.limit) continue;
+        try {
+          found = load(address);
+        } catch (error) {
+          this.#fence();
+          if (i32[shard] === 0 && i32[shard + VERSION] === version) throw error;
+          continue;
+        }
+      }
+      this.#fence();
+      if (i32[shard] !== 0 || i32[shard + VERSION] !== version) continue;
+      if (this.usage !== undefined) this.usage.note(shard, slot);
+      return found;
+    }
+    return this.readLocked(hash, load);
+  }
+
+  /**
+   * Keeps what was read before it before what is read after it: an acquire load alone would not, on ARM64.
+   * A read-modify-write of a word that no other thread writes does, and takes no shared line away.
+   */
+  #fence(): void {
+    const { words, pending } = this.store.thread;
+    atomicAdd(words, pending, 0);
+  }
+
+  /** As `read`, under the lock: for values that are not to be looked at while they change. */
+  readLocked<R>(hash: number, load: (address: number) => R): R | undefined {
+    const lock = this.lockOf(hash);
+    // This thread may hold it already: in a callback of the user.
+    const held = lock.owner === this.store.thread.token;
+    if (!held) lock.acquire();
+    try {
+      const shard = this.shardOf(hash);
+      const slot = this.slots.find(this.i32[shard + TABLE]!, hash);
+      if (this.usage !== undefined) this.usage.note(shard, slot);
+      return slot < 0 ? undefined : load(this.valueOf(slot));
+    } finally {
+      if (!held) lock.release();
+    }
+  }
+
+  /** Whether the map holds the encoded key. */
+  has(hash: number): boolean {
+    return this.read(hash, yes) === true;
+  }
+
+  // ── Writers ─────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Sets the value of a key whatever the key is.
+   *
+   * @param keep whether a value that is there stays
+   * @returns whether the key was there
+   * @throws OutOfMemoryError when there is no room; the map is as it was
+   */
+  put(key: unknown, value: unknown, keep: boolean): boolean {
+    this.keys.encode(key);
+    if (this.fits) return this.#putInSlot(key, value, keep);
+    const entry = this.newEntry(key, value);
+    const old = this.#putEntry(key, entry, keep);
+    this.dropEntry(keep && old !== NULL ? entry : old);
+    return old !== NULL;
+  }
+
+  /** As `put`, where all lies in the slot. */
+  #putInSlot(key: unknown, value: unknown, keep: boolean): boolean {
+    const { i32, keys, slots, valueAt } = this;
+    for (let full = false; ; ) {
+      const hash = keys.encode(key);
+      const shard = this.shardOf(hash);
+      const lock = this.lockOf(hash);
+      lock.acquire();
+      try {
+        i32[shard + VERSION] = i32[shard + VERSION]! + 1;
+        let slot = slots.find(i32[shard + TABLE]!, hash);
+        if (slot >= 0) {
+          if (!keep) this.value?.write(this.valueOf(slot), value);
+          this.usage?.touch(shard, slot);
+          return true;
+        }
+        slot = this.#place(shard, hash, full);
+        if (slot >= 0) {
+          const entry = slot * 4 + this.entryAt;
+          keys.write(entry);
+          this.value?.write(entry + valueAt, value);
+          this.#link(shard, slot, hash, TAKEN);
+          this.usage?.added(shard, slot);
+          return false;
+        }
+      } finally {
+        lock.release();
+        this.usage?.dropVictims();
+      }
+      full = this.#growOrFill(shard, full);
+    }
+  }
+
+  /**
+   * Makes an entry that no table links yet.
+   *
+   * @throws OutOfMemoryError, and what writing the value throws; nothing stays allocated
+   */
+  newEntry(key: unknown, value: unknown): Address {
+    this.keys.encode(key);
+    const size = this.shape.entryBytes + this.keys.extraBytes;
+    const entry = this.store.alloc(size);
+    if (entry === NULL) throw new OutOfMemoryError(size, 'an entry of a map');
+    try {
+      if (this.value !== undefined) {
+        for (const offset of this.owning) this.u32[(entry + this.valueAt + offset) >>> 2] = 0;
+        this.value.write(entry + this.valueAt, value);
+      }
+      // Again: a handler of exhaustion or the value's own code may have encoded another key.
+      this.keys.encode(key);
+      this.keys.write(entry);
+    } catch (error) {
+      this.dropEntry(entry);
+      throw error;
+    }
+    this.store.tryShare(entry);
+    return entry;
+  }
+
+  /**
+   * Links an entry under its key.
+   *
+   * @param keep whether an entry that is there stays
+   * @returns the entry that was there: replaced, or kept. 0 for none
+   * @throws OutOfMemoryError when there is no room for another key; the entry is dropped
+   */
+  #putEntry(key: unknown, entry: Address, keep: boolean): Address {
+    const { i32, u32, slots } = this;
+    this.usage?.checkWeight(entry);
+    for (let full = false; ; ) {
+      const hash = this.keys.encode(key);
+      const shard = this.shardOf(hash);
+      const lock = this.lockOf(hash);
+      lock.acquire();
+      try {
+        i32[shard + VERSION] = i32[shard + VERSION]! + 1;
+        let slot = slots.find(i32[shard + TABLE]!, hash);
+        if (slot >= 0) {
+          const old = u32[slot] as Address;
+          if (!keep) {
+            // Publishes: the entry was finished before the lock was taken.
+            u32[slot] = entry;
+            this.usage?.replaced(shard, slot, old, entry);
+          }
+          return old;
+        }
+        slot = this.#place(shard, hash, full);
+        if (slot >= 0) {
+          this.#link(shard, slot, hash, entry);
+          this.usage?.added(shard, slot);
+          return NULL;
+        }
+      } finally {
+        lock.release();
+        this.usage?.dropVictims();
+      }
+      try {
+        full = this.#growOrFill(shard, full);
+      } catch (error) {
+        this.dropEntry(entry);
+        throw error;
+      }
+    }
+  }
+
+  /**
+   * Unlinks a slot. Requires: lock held.
+   *
+   * @returns the entry's block, which no table links any more; 0 when it lay in the slot
+   */
+  unlink(shard: number, slot: number): Address {
+    const { i32 } = this;
+    const mark = this.u32[slot]!;
+    const entry = (mark === TAKEN ? NULL : mark) as Address;
+    this.usage?.removing(shard, slot);
+    i32[shard + VERSION] = i32[shard + VERSION]! + 1;
+    i32[shard + USED]! -= this.slots.erase(i32[shard + TABLE]!, slot);
+    i32[shard + COUNT]! -= 1;
+    return entry;
+  }
+
+  /** Takes the encoded key out and drops its value. Returns whether it was there. */
+  remove(hash: number): boolean {
+    const lock = this.lockOf(hash);
+    let entry: Address = NULL;
+    lock.acquire();
+    try {
+      const shard = this.shardOf(hash);
+      const slot = this.slots.find(this.i32[shard + TABLE]!, hash);
+      if (slot < 0) return false;
+      entry = this.unlink(shard, slot);
+    } finally {
+      lock.release();
+    }
+    this.dropEntry(entry);
+    return true;
+  }
+
+  /** Drops what an entry owns and frees it. */
+  dropEntry(entry: Address): void {
+    if (entry === NULL) return;
+    dropOwned(this.store, this.owning, entry + this.valueAt);
+    this.store.free(entry);
+  }
+
+  /** Takes all entries of a shard out by one store, then drops them. */
+  clearShard(index: number): void {
+    const { i32 } = this;
+    const shard = this.first + (index << SHARD_SHIFT);
+    const lock = this.locks[index]!;
+    lock.acquire();
+    const table = i32[shard + TABLE]!;
+    i32[shard + VERSION] = i32[shard + VERSION]! + 1;
+    i32[shard + TABLE] = 0;
+    this.#recount(shard, 0, 0);
+    this.usage?.cleared(shard);
+    lock.release();
+    if (table === 0) return;
+    const dropper = new Dropper(this.store);
+    for (const slot of this.taken(table)) {
+      if (this.u32[slot] === TAKEN) continue;
+      dropper.pushOwned(this.owning, this.valueOf(slot));
+      dropper.free(this.u32[slot]!);
+    }
+    dropper.run();
+    this.store.free(layout.slotsAddress(table) as Address);
+  }
+
+  /** The taken slots of a table. */
+  taken(table: number): number[] {
+    const { i32 } = this;
+    const { stride } = this.slots;
+    const first = layout.slotsAddress(table) >>> 2;
+    const end = first + layout.slotCount(table) * stride;
+    const found: number[] = [];
+    for (let slot = first; slot < end; slot += stride) if (i32[slot]! >>> 0 > DELETED) found.push(slot);
+    return found;
+  }
+
+  /** What `read` gives for each taken slot of a shard, read under its lock. */
+  snapshot<R>(index: number, read: (slot: number) => R): R[] {
+    const lock = this.locks[index]!;
+    const held = lock.owner === this.store.thread.token;
+    if (!held) lock.acquire();
+    try {
+      return this.taken(this.i32[this.first + (index << SHARD_SHIFT) + TABLE]!).map(read);
+    } finally {
+      if (!held) lock.release();
+    }
+  }
+
+  /** The sum of a word over all shards. */
+  sum(word: number): number {
+    let sum = 0;
+    for (let index = 0; index < this.locks.length; index++) {
+      sum += this.u32[this.first + (index << SHARD_SHIFT) + word]!;
+    }
+    return sum;
+  }
+
+  // ── Tables ──────────────────────────────────────────────────────────────────────────────────────
+
+  /** A slot for a new key; -1 when the table is too full. Requires: lock held, the key is not there. */
+  #place(shard: number, hash: number, full: boolean): number {
+    const { i32 } = this;
+    const table = i32[shard + TABLE]!;
+    if (table === 0) return -1;
+    const hasRoom = i32[shard + USED]! < layout.slotCount(table) * (full ? BRIM : FULL);
+    if (!hasRoom && !full) return -1;
+    const slot = this.slots.room(table, hash);
+    return hasRoom || i32[slot] === DELETED ? slot : -1;
+  }
+
+  /** Publishes a slot whose entry is finished. Requires: lock held. */
+  #link(shard: number, slot: number, hash: number, mark: number): void {
+    const { i32 } = this;
+    const used = i32[slot] === FREE ? 1 : 0;
+    if (this.shape.hashed) i32[slot + 1] = hash;
+    i32[slot] = mark;
+    i32[shard + USED]! += used;
+    i32[shard + COUNT]! += 1;
+  }
+
+  /**
+   * Gets a shard another table; when there is no room for one, lets the present one be filled further.
+   *
+   * @param full whether that was tried already
+   * @returns whether to fill it further
+   */
+  #growOrFill(shard: number, full: boolean): boolean {
+    if (this.#grow(shard)) return false;
+    if (full || this.i32[shard + TABLE] === 0) {
+      throw new OutOfMemoryError(this.slots.stride * 4 * 2 ** LEAST_SLOT_BITS, 'a table of a map');
+    }
+    return true;
+  }
+
+  /** Swaps a shard's table for one that has room. False when there is no memory for it. */
+  #grow(shard: number): boolean {
+    const { i32, store } = this;
+    const seen = i32[shard + TABLE]!;
+    let bits = LEAST_SLOT_BITS;
+    while (2 ** bits < 2 * (i32[shard + COUNT]! + 1)) bits++;
+    if (bits > MOST_SLOT_BITS) return false;
+    const address = store.allocZeroed(this.slots.stride * 4 * 2 ** bits, layout.TABLE_ALIGN);
+    if (address === NULL) return false;
+    store.tryShare(address);
+    const lock = this.locks[(shard - this.first) >>> SHARD_SHIFT]!;
+    let unused = address;
+    lock.acquire();
+    try {
+      // Another thread may have been here in between, or filled what was to be room.
+      if (i32[shard + TABLE] === seen && 2 ** bits >= 2 * i32[shard + COUNT]!) {
+        const table = address | bits;
+        const count = this.slots.copy(seen, table);
+        i32[shard + VERSION] = i32[shard + VERSION]! + 1;
+        // Publishes: the new table is complete. Readers of the old one find the version changed.
+        i32[shard + TABLE] = table;
+        this.#recount(shard, count, count);
+        unused = layout.slotsAddress(seen) as Address;
+      }
+    } finally {
+      lock.release();
+    }
+    store.free(unused);
+    return true;
+  }
+
+  #recount(shard: number, count: number, used: number): void {
+    this.i32[shard + COUNT] = count;
+    this.i32[shard + USED] = used;
+  }
+
+  // ── Checks ──────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Checks the numbered invariants, shard by shard under its lock.
+   *
+   * @throws HeapCorruptionError naming the address where one is broken
+   */
+  verify(): void {
+    this.locks.forEach((lock, index) => {
+      lock.acquire();
+      try {
+        this.#verifyShard(this.first + (index << SHARD_SHIFT));
+      } finally {
+        lock.release();
+      }
+    });
+  }
+
+  #verifyShard(shard: number): void {
+    const { i32, u32, slots } = this;
+    const table = u32[shard + TABLE]!;
+    const wrong = (slot: number, reason: string) => new HeapCorruptionError(slot * 4, reason);
+    const { stride } = slots;
+    const total = layout.slotCount(table);
+    if (table !== 0) this.#checkBlock(layout.slotsAddress(table), total * stride * 4, shard);
+    const taken = this.taken(table);
+    let deleted = 0;
+    const first = layout.slotsAddress(table) >>> 2;
+    for (let at = 0; at < total; at++) if (i32[first + at * stride] === DELETED) deleted++;
+    for (const slot of taken) {
+      const mark = u32[slot]!;
+      if (mark !== TAKEN) this.#checkBlock(mark, this.shape.entryBytes, slot);
+      const hash = this.keys.encodeAt(this.entryOf(slot));
+      if (this.fits !== (mark === TAKEN)) throw wrong(slot, 'an entry of a map is not where it fits');
+      if (mark !== TAKEN) this.#checkBlock(mark, this.shape.entryBytes + this.keys.extraBytes, slot);
+      if (this.shardOf(hash) !== shard) throw wrong(slot, 'a key lies in the wrong shard of its map');
+      if (hash !== slots.hashAt(slot)) throw wrong(slot, 'a slot has not the hash of its key');
+      if (slots.find(table, hash) !== slot) throw wrong(slot, 'a key of a map is not found, or there twice');
+    }
+    if (taken.length !== u32[shard + COUNT]) throw wrong(shard + COUNT, `${taken.length} keys were counted`);
+    const used = taken.length + deleted;
+    if (used !== u32[shard + USED]) throw wrong(shard + USED, `${used} used slots were counted`);
+    if (total > 0 && used >= total) throw wrong(shard + USED, 'a table of a map has no free slot');
+    this.usage?.verify(shard, taken);
+  }
+
+  /** Throws unless a live block of at least `size` bytes starts at `address`. */
+  #checkBlock(address: number, size: number, link: number): void {
+    try {
+      if (this.store.sizeOf(address as Address) >= size) return;
+    } catch {
+      // No live block: reported as what it is here.
+    }
+    throw new HeapCorruptionError(
+      link * 4,
+      `a map links a block of ${size} bytes at ${address}, and none is`,
+    );
+  }
+}
+
+function yes(): true {
+  return true;
+}
