@@ -2,15 +2,19 @@
 
 import type { Question } from './question.ts';
 import { buddyFree } from './questions/buddy-free.ts';
+import { channel } from './questions/channel.ts';
 import { efficiency } from './questions/efficiency.ts';
 import { fields } from './questions/fields.ts';
 import { glibcThread } from './questions/glibc-thread.ts';
+import { handOff } from './questions/hand-off.ts';
 import { larson } from './questions/larson.ts';
 import { latency } from './questions/latency.ts';
 import { liveBlocks } from './questions/live-blocks.ts';
+import { map } from './questions/map.ts';
 import { mstress } from './questions/mstress.ts';
 import { pair } from './questions/pair.ts';
 import { threads } from './questions/threads.ts';
+import { vec } from './questions/vec.ts';
 import { xmalloc } from './questions/xmalloc.ts';
 
 export const QUESTIONS: readonly Question[] = [
@@ -25,4 +29,8 @@ export const QUESTIONS: readonly Question[] = [
   liveBlocks,
   efficiency,
   latency,
+  handOff,
+  channel,
+  map,
+  vec,
 ];

@@ -14,6 +14,9 @@ const PLAIN_KINDS: readonly SubjectKind[] = [
   { name: 'park-lock', label: 'park lock + unlock' },
   { name: 'spin-lock', label: 'spin lock + unlock' },
   { name: 'plain', label: 'plain objects' },
+  { name: 'messages', label: 'postMessage' },
+  { name: 'channel', label: 'Channel' },
+  { name: 'spsc-ring', label: 'SpscRing' },
   { name: 'raw', label: 'raw typed array' },
   { name: 'struct', label: 'sabheap struct' },
 ];

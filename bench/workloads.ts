@@ -2,33 +2,42 @@
 
 import type { Job, Numbers } from './job.ts';
 import { measureBuddyFree } from './workloads/buddy-free.ts';
+import { measureChannel } from './workloads/channel.ts';
 import { measureEfficiency, measureMetadata } from './workloads/efficiency.ts';
 import { measureFields } from './workloads/fields.ts';
 import { measureGlibcThread } from './workloads/glibc-thread.ts';
+import { measureHandOff } from './workloads/hand-off.ts';
 import { measureLarson } from './workloads/larson.ts';
 import { measureLatency } from './workloads/latency.ts';
 import { measureLiveBlocks } from './workloads/live-blocks.ts';
+import { measureCount, measureLookUp } from './workloads/map.ts';
 import { measureMstress } from './workloads/mstress.ts';
 import { measureKept, measureLock, measurePair } from './workloads/pair.ts';
 import { measureRing } from './workloads/ring.ts';
+import { measureSum } from './workloads/vec.ts';
 import { measureXmalloc } from './workloads/xmalloc.ts';
 
 type Workload = (job: Job) => Numbers | Promise<Numbers>;
 
 const TABLE: Readonly<Record<string, Workload>> = {
   'buddy-free': measureBuddyFree,
+  channel: measureChannel,
+  count: measureCount,
   efficiency: measureEfficiency,
   fields: measureFields,
   'glibc-thread': measureGlibcThread,
+  'hand-off': measureHandOff,
   kept: measureKept,
   larson: measureLarson,
   latency: measureLatency,
   'live-blocks': measureLiveBlocks,
   lock: measureLock,
+  'look-up': measureLookUp,
   metadata: measureMetadata,
   mstress: measureMstress,
   pair: measurePair,
   ring: measureRing,
+  sum: measureSum,
   xmalloc: measureXmalloc,
 };
 

@@ -1,0 +1,59 @@
+/** map: what does a map cost that all threads share, beside a plain Map of one thread? */
+
+import { clockMs, scaled } from '../effort.ts';
+import type { Answer, Question } from '../question.ts';
+import { type Case, sample } from '../rounds.ts';
+
+export const map: Question = {
+  name: 'map',
+  asks: 'What does a map cost that all threads share, beside a plain Map of one thread?',
+  async run(setting): Promise<Answer> {
+    const count = scaled(setting, 4_000_000, 1_000_000, 1000);
+    const counting = (subject: string, threads: number): Case => ({
+      key: `${subject} ${threads}`,
+      job: { workload: 'count', subject, threads, options: { count } },
+    });
+    const lookingUp = (subject: string): Case => ({
+      key: `${subject} get`,
+      job: { workload: 'look-up', subject, options: { ms: clockMs(setting) } },
+    });
+    const samples = await sample(setting, [
+      counting('plain', 1),
+      counting('heap', 1),
+      counting('heap', 2),
+      lookingUp('plain'),
+      lookingUp('heap'),
+    ]);
+    const rateOf = (key: string): number | undefined => {
+      const rate = samples.median(key, 'rate');
+      return rate === undefined ? undefined : rate / 1e6;
+    };
+    return {
+      tables: [
+        {
+          title: '100,000 keys',
+          columns: ['', 'a plain Map', 'SharedMap, 1 thread', 'SharedMap, 2 threads'],
+          rows: [
+            ['add 1 to a string key, million a second', rateOf('plain 1'), rateOf('heap 1'), rateOf('heap 2')],
+            ['get an integer key, ns', samples.median('plain get', 'ns'), samples.median('heap get', 'ns'), undefined],
+          ],
+        },
+      ],
+      figures: [
+        {
+          figure: 'SharedMap.add of string keys, 2 threads / a plain Map, 1 thread',
+          ...{ atLeast: 2, aim: 3, better: 'higher', unit: '×' },
+          ...samples.ratio('heap 2', 'plain 1', 'rate'),
+        },
+        {
+          figure: "SharedMap.get of integer keys / a plain Map's",
+          ...{ atLeast: 2.5, aim: 1.5, better: 'lower', unit: '×' },
+          ...samples.ratio('heap get', 'plain get', 'ns'),
+        },
+      ],
+      missing: samples.missing,
+      failures: samples.failures,
+      disturbances: samples.disturbances,
+    };
+  },
+};
