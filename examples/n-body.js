@@ -25,7 +25,9 @@ async function main() {
   const bodies = Body.array(heap, BODIES, { layout: 'columns' });
   for (let i = 0; i < BODIES; i++) {
     const angle = (i * 2 * Math.PI) / BODIES;
-    bodies.at(i).set({ x: Math.cos(angle), y: Math.sin(angle), vx: -Math.sin(angle), vy: Math.cos(angle), mass: 1 });
+    bodies
+      .at(i)
+      .set({ x: Math.cos(angle), y: Math.sin(angle), vx: -Math.sin(angle), vy: Math.cos(angle), mass: 1 });
   }
   const barrier = Barrier.create(heap, THREADS);
   const before = momentum(bodies);

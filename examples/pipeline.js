@@ -62,7 +62,8 @@ async function main() {
   totaller.then(() => totals.close());
 
   const feed = async () => {
-    for (let id = 1; id <= 1000; id++) await lines.sendAsync(`${id} customer-${id % 7} tea=2.5 cake=${id % 10}`);
+    for (let id = 1; id <= 1000; id++)
+      await lines.sendAsync(`${id} customer-${id % 7} tea=2.5 cake=${id % 10}`);
     lines.close();
   };
   const fed = feed();

@@ -31,7 +31,9 @@ export const handOff: Question = {
             ['built, handed off, all of it read there, freed', 'whole'],
           ].map(([label, kind]) => [
             label!,
-            ...['heap', 'messages'].map((subject) => inMicroseconds(samples.median(`${subject} ${kind}`, 'ns'))),
+            ...['heap', 'messages'].map((subject) =>
+              inMicroseconds(samples.median(`${subject} ${kind}`, 'ns')),
+            ),
             ratio(kind!).measured,
           ]),
         },

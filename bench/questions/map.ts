@@ -34,8 +34,18 @@ export const map: Question = {
           title: '100,000 keys',
           columns: ['', 'a plain Map', 'SharedMap, 1 thread', 'SharedMap, 2 threads'],
           rows: [
-            ['add 1 to a string key, million a second', rateOf('plain 1'), rateOf('heap 1'), rateOf('heap 2')],
-            ['get an integer key, ns', samples.median('plain get', 'ns'), samples.median('heap get', 'ns'), undefined],
+            [
+              'add 1 to a string key, million a second',
+              rateOf('plain 1'),
+              rateOf('heap 1'),
+              rateOf('heap 2'),
+            ],
+            [
+              'get an integer key, ns',
+              samples.median('plain get', 'ns'),
+              samples.median('heap get', 'ns'),
+              undefined,
+            ],
           ],
         },
       ],

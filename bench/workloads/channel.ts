@@ -21,9 +21,10 @@ export async function measureChannel(job: Job): Promise<Numbers> {
   if (job.subject === 'messages') return { rate: await measureMessages(option(job, 'count', 100_000)) };
   const site = createSite('heap', 16 * MiB);
   const heap = site.heap!;
-  const channel = job.subject === 'channel'
-    ? Channel.create(heap, u32, { capacity: CAPACITY })
-    : SpscRing.create(heap, u32, { capacity: CAPACITY });
+  const channel =
+    job.subject === 'channel'
+      ? Channel.create(heap, u32, { capacity: CAPACITY })
+      : SpscRing.create(heap, u32, { capacity: CAPACITY });
   heap.roots.set(ROOT, channel);
   const all = await runCrew(job, 'channel', 2, site, makeCommon(2, 0, 0));
   return { rate: option(job, 'count', 100_000) / secondsOf(all) };
@@ -46,7 +47,7 @@ export function channelPart({ site, board, member, job }: Part): Numbers {
   return { began, ended: clock() };
 }
 
-type Ends = Pick<Channel<typeof u32>, 'send' | 'recv' | 'sendAll' | 'recvMany'>;
+type Ends = Pick<Channel<number>, 'send' | 'recv' | 'sendAll' | 'recvMany'>;
 
 function send(channel: Ends, count: number, batch: number): void {
   if (batch === 1) {
@@ -74,7 +75,9 @@ function receive(channel: Ends, count: number, batch: number): void {
 }
 
 async function measureMessages(count: number): Promise<number> {
-  const worker = new Worker(new URL('../../workers/bench/counter.js', import.meta.url), { workerData: { count } });
+  const worker = new Worker(new URL('../../workers/bench/counter.js', import.meta.url), {
+    workerData: { count },
+  });
   return await new Promise((resolve, reject) => {
     let expected = 0;
     let began = 0;

@@ -11,7 +11,7 @@
  */
 
 import { Worker } from 'node:worker_threads';
-import { Box, box, Channel, f64, Heap, MiB, struct, u32, type View } from '../../src/index.ts';
+import { Box, box, Channel, f64, type Heap, MiB, struct, u32, type View } from '../../src/index.ts';
 import { checkSite, clock, makeCommon, type Part, runCrew } from '../crew.ts';
 import { type Job, type Numbers, option } from '../job.ts';
 import { createSite } from '../subject-table.ts';
@@ -137,7 +137,9 @@ export function sumOf({ id, x, y, left, right }: PlainItem | View<typeof Item>):
 /** A worker answers each message: with the graph itself, or with its sum. */
 async function measureMessages(job: Job): Promise<number> {
   const whole = option(job, 'whole', 0) === WHOLE;
-  const worker = new Worker(new URL('../../workers/bench/answerer.js', import.meta.url), { workerData: { whole } });
+  const worker = new Worker(new URL('../../workers/bench/answerer.js', import.meta.url), {
+    workerData: { whole },
+  });
   const answer = (graph: PlainItem): Promise<unknown> =>
     new Promise((resolve, reject) => {
       worker.once('message', resolve);

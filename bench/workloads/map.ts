@@ -86,7 +86,8 @@ function countPlain(job: Job): number {
 /** `ns` of a look-up. */
 export function measureLookUp(job: Job): Numbers {
   const order = makeOrder(1, 1 << 16);
-  const map = job.subject === 'plain' ? new Map<number, number>() : sharedMap(createSite(job.subject, 64 * MiB).heap!);
+  const map =
+    job.subject === 'plain' ? new Map<number, number>() : sharedMap(createSite(job.subject, 64 * MiB).heap!);
   for (let i = 0; i < KEYS; i++) map.set(i * 7, i);
   let at = 0;
   const ns = nanoseconds(job, TURN, () => {

@@ -34,8 +34,7 @@ import { atomicLoad, atomicOr, atomicStore, compareExchange } from '../memory/at
 import { checkInteger } from '../memory/layout.ts';
 import { type DropBlock, type Dropper, kindWord, registerKind } from '../structs/drop.ts';
 import { checkField, type Field } from '../structs/field.ts';
-import type { FieldInit } from '../structs/inference.ts';
-import { type Received, strideOf, valueOffset } from './item.ts';
+import { type Received, type Sent, strideOf, valueOffset } from './item.ts';
 import { BATCH, CLOSED, ENDED, FULL_UP, NONE, Queue, SENT } from './queue.ts';
 import { createBlock, dropQueue, ITEMS_START, openBlock, type QueueShape } from './queue-block.ts';
 
@@ -153,7 +152,7 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
     store: ContainerStore,
     field: F,
     options: ChannelOptions,
-  ): Channel<Received<F>, FieldInit<F>> {
+  ): Channel<Received<F>, Sent<F>> {
     checkField(field, 'a channel carries a field');
     const { capacity } = options;
     checkInteger('capacity', capacity, 1, MAX_CAPACITY);
@@ -172,7 +171,7 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
     store: ContainerStore,
     handle: Handle,
     field: F,
-  ): Channel<Received<F>, FieldInit<F>>;
+  ): Channel<Received<F>, Sent<F>>;
   static open(store: ContainerStore, handle: Handle, field?: Field): Channel {
     return Channel.openAt(store, addressOfHandle(store, handle, 'Channel'), field);
   }
@@ -187,14 +186,14 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
     store: ContainerStore,
     address: Address,
     field: F,
-  ): Channel<Received<F>, FieldInit<F>> {
-    return Channel.openAt(store, address, field) as Channel<Received<F>, FieldInit<F>>;
+  ): Channel<Received<F>, Sent<F>> {
+    return Channel.openAt(store, address, field) as Channel<Received<F>, Sent<F>>;
   }
 
   /** For the roots: `heap.roots.open('jobs', Channel.type(Job))`. */
   static type<F extends Field>(
     field: F,
-  ): { at(store: ContainerStore, address: Address): Channel<Received<F>, FieldInit<F>> } {
+  ): { at(store: ContainerStore, address: Address): Channel<Received<F>, Sent<F>> } {
     checkField(field, 'a channel carries a field');
     return { at: (store, address) => Channel.at(store, address, field) };
   }

@@ -8,29 +8,19 @@
  * What owns and cannot be taken as it is (a struct with a string in it) is loaded and then dropped.
  */
 
+import type { Taken } from '../containers/loaded.ts';
 import type { ContainerStore } from '../containers/store.ts';
 import { homeOf } from '../containers/store.ts';
 import type { Address } from '../memory/address.ts';
 import { alignUp, UNIT } from '../memory/address.ts';
-import type { ArrayField } from '../structs/array-field.ts';
 import { dropOwned } from '../structs/drop.ts';
-import { type Field, show } from '../structs/field.ts';
-import type { AnyStructType, ElementArray, FieldValue, schema } from '../structs/inference.ts';
-import type { ScalarField } from '../structs/scalars.ts';
+import { type Field, show, type taken } from '../structs/field.ts';
+import type { FieldInit } from '../structs/inference.ts';
 
-/** What receiving an item gives: what reading the field gives, but structs and arrays as copies. */
-export type Received<F> = F extends AnyStructType
-  ? ReceivedStruct<F[typeof schema]>
-  : F extends ArrayField<infer E>
-    ? E extends ScalarField<infer K>
-      ? K extends 'bool'
-        ? boolean[]
-        : ElementArray<E>
-      : Received<E>[]
-    : FieldValue<F>;
-
-/** A plain object of a struct's fields. */
-export type ReceivedStruct<S> = { -readonly [K in keyof S]: Received<S[K]> };
+/** What receiving an item gives: what owns is moved out, all else copied. */
+export type Received<F> = Taken<F>;
+/** What can be sent. */
+export type Sent<F> = F extends { readonly [taken]: unknown } ? Exclude<FieldInit<F>, null> : FieldInit<F>;
 
 /** A field's values in a queue of one heap. */
 export interface Items {
@@ -54,6 +44,9 @@ export function bindItems(field: Field, store: ContainerStore, path: string): It
   const { u32 } = store.memory;
   const drop = (address: number): void => dropOwned(home, owning, address);
   const send = (address: number, value: unknown): void => {
+    if (value === null || value === undefined) {
+      throw new TypeError(`a queue of ${field.kind} carries no ${String(value)}: null stands for nothing`);
+    }
     try {
       write(address, value);
     } catch (error) {

@@ -31,8 +31,7 @@ import { atomicLoad, atomicOr, atomicStore, compareExchange } from '../memory/at
 import { checkInteger } from '../memory/layout.ts';
 import { type DropBlock, type Dropper, kindWord, registerKind } from '../structs/drop.ts';
 import { checkField, type Field } from '../structs/field.ts';
-import type { FieldInit } from '../structs/inference.ts';
-import { type Received, strideOf } from './item.ts';
+import { type Received, type Sent, strideOf } from './item.ts';
 import { CLOSED, ENDED, FULL_UP, NONE, Queue, SENT } from './queue.ts';
 import { createBlock, dropQueue, ITEMS_START, openBlock, type QueueShape } from './queue-block.ts';
 
@@ -118,7 +117,7 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
     store: ContainerStore,
     field: F,
     options: SpscRingOptions,
-  ): SpscRing<Received<F>, FieldInit<F>> {
+  ): SpscRing<Received<F>, Sent<F>> {
     checkField(field, 'a ring carries a field');
     checkInteger('capacity', options.capacity, 1, MAX_CAPACITY);
     const capacity = 2 ** Math.ceil(Math.log2(options.capacity));
@@ -137,7 +136,7 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
     store: ContainerStore,
     handle: Handle,
     field: F,
-  ): SpscRing<Received<F>, FieldInit<F>>;
+  ): SpscRing<Received<F>, Sent<F>>;
   static open(store: ContainerStore, handle: Handle, field?: Field): SpscRing {
     return SpscRing.openAt(store, addressOfHandle(store, handle, 'SpscRing'), field);
   }
@@ -152,14 +151,14 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
     store: ContainerStore,
     address: Address,
     field: F,
-  ): SpscRing<Received<F>, FieldInit<F>> {
-    return SpscRing.openAt(store, address, field) as SpscRing<Received<F>, FieldInit<F>>;
+  ): SpscRing<Received<F>, Sent<F>> {
+    return SpscRing.openAt(store, address, field) as SpscRing<Received<F>, Sent<F>>;
   }
 
   /** For the roots: `heap.roots.open('frames', SpscRing.type(Frame))`. */
   static type<F extends Field>(
     field: F,
-  ): { at(store: ContainerStore, address: Address): SpscRing<Received<F>, FieldInit<F>> } {
+  ): { at(store: ContainerStore, address: Address): SpscRing<Received<F>, Sent<F>> } {
     checkField(field, 'a ring carries a field');
     return { at: (store, address) => SpscRing.at(store, address, field) };
   }

@@ -15,7 +15,7 @@
 import { HeapCorruptionError, hex } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
 import { openBinding, shellOf } from '../structs/binding.ts';
-import { type BoundField, Field, type init, show, type value } from '../structs/field.ts';
+import { type BoundField, Field, type init, show, type taken, type value } from '../structs/field.ts';
 import type { AnyStructType, Init, View } from '../structs/inference.ts';
 import { registerField, structNamed } from '../structs/schema.ts';
 import type { StructStore } from '../structs/store.ts';
@@ -24,7 +24,6 @@ import { Arc, createShared, referenceTo, Weak } from './arc.ts';
 import { checkTarget } from './box.ts';
 import { isTarget, PAYLOAD, STRONG_KIND, strongCount, targetOf, WEAK_KIND } from './counts.ts';
 import { link, loadOwned, unlink } from './owned-struct.ts';
-import type { taken } from './owner.ts';
 import { type ContainerStore, homeOf } from './store.ts';
 
 // V8 folds a module's private constants, but loads imported ones at each use.

@@ -20,7 +20,7 @@
 import { HeapCorruptionError, hex } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
 import { type Binding, openBinding, shellOf } from '../structs/binding.ts';
-import { type BoundField, Field, type init, show, type value } from '../structs/field.ts';
+import { type BoundField, Field, type init, show, type taken, type value } from '../structs/field.ts';
 import type { AnyStructType, Init, schema, View, ViewMembers } from '../structs/inference.ts';
 import { registerField, structNamed } from '../structs/schema.ts';
 import type { StructStore } from '../structs/store.ts';
@@ -42,7 +42,6 @@ import {
   receive,
   type TakenFrom,
   type TakenNames,
-  type taken,
   type target,
   typeAt,
 } from './owner.ts';

@@ -14,6 +14,7 @@
 import { AttachError, hex, UseAfterMoveError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
 import { releaseView } from '../structs/deleted-view.ts';
+import type { taken } from '../structs/field.ts';
 import type { AnyStructType, View } from '../structs/inference.ts';
 import { INSPECT, type Inspector, type Place } from '../structs/place.ts';
 import { fieldWithHash } from '../structs/schema.ts';
@@ -24,8 +25,6 @@ import { forgetOwner, noteOwner, warnsOfLeaks } from './leaks.ts';
 import { link } from './owned-struct.ts';
 import { type ContainerStore, homeOf } from './store.ts';
 
-/** Types only: what is taken out of an owning field. */
-export declare const taken: unique symbol;
 /** Types only: what a handle gives when it is opened. */
 export declare const target: unique symbol;
 

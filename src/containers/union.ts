@@ -16,7 +16,7 @@
  */
 
 import { type Binding, openBinding, shellOf } from '../structs/binding.ts';
-import { type BoundField, Field, type init, show, type value } from '../structs/field.ts';
+import { type BoundField, Field, type init, show, type taken, type value } from '../structs/field.ts';
 import type { AnyStructType, Init, View } from '../structs/inference.ts';
 import { registerField, structNamed } from '../structs/schema.ts';
 import type { StructStore } from '../structs/store.ts';
@@ -24,7 +24,6 @@ import { type RowView, StructView } from '../structs/view.ts';
 import { Box, checkTarget, moveIn, strayOwned } from './box.ts';
 import { HEADER_BYTES } from './container.ts';
 import { assignOwned, BOX, isOwnValue, link, loadOwned, unlink } from './owned-struct.ts';
-import type { taken } from './owner.ts';
 import { type ContainerStore, homeOf } from './store.ts';
 
 // A union of types has to become a union of views, so each member is looked at by itself.

@@ -10,7 +10,15 @@
 
 import { type Address, NULL } from '../memory/address.ts';
 import { dropBlock } from '../structs/drop.ts';
-import { type BoundField, checkField, Field, type init, show, type value } from '../structs/field.ts';
+import {
+  type BoundField,
+  checkField,
+  Field,
+  type init,
+  show,
+  type taken,
+  type value,
+} from '../structs/field.ts';
 import type { FieldInit } from '../structs/inference.ts';
 import { asField, registerField } from '../structs/schema.ts';
 import type { StructStore } from '../structs/store.ts';
@@ -26,6 +34,7 @@ const AT_START: readonly number[] = Object.freeze([0]);
 export class VecField<E extends Field = Field> extends Field {
   declare readonly [value]: SharedVec<E>;
   declare readonly [init]: SharedVec<E> | Iterable<FieldInit<E>> | null;
+  declare readonly [taken]: SharedVec<E>;
   override readonly kind = 'vec';
   override readonly size = 4;
   override readonly align = 4;

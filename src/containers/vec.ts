@@ -28,7 +28,7 @@ import { fieldWithHash, hashOfField } from '../structs/schema.ts';
 import { type RowView, StructView } from '../structs/view.ts';
 import { addressOfHandle, type Handle, hashAt } from './container.ts';
 import { type Elements, elementsOf } from './elements.ts';
-import type { Loaded } from './loaded.ts';
+import type { Loaded, Taken } from './loaded.ts';
 import { type ContainerStore, homeOf } from './store.ts';
 import { sortElements } from './vec-sort.ts';
 import { checkVec, createBlock, VEC_NAME, VecStorage } from './vec-storage.ts';
@@ -275,13 +275,13 @@ export class SharedVec<E extends Field = Field> extends VecStorage<E> {
   }
 
   /** Takes the last element away and gives its value; undefined when there is none. */
-  pop(): Loaded<E> | undefined {
+  pop(): Taken<E> | undefined {
     const { length, u32, elements } = this;
     if (length === 0) return undefined;
     if (this.isOwning) return this.swapRemove(length - 1);
     const value = elements.load(u32[this.head + DATA]! + (length - 1) * elements.stride);
     u32[this.head + LENGTH] = length - 1;
-    return value as Loaded<E>;
+    return value as Taken<E>;
   }
 
   /**
@@ -290,7 +290,7 @@ export class SharedVec<E extends Field = Field> extends VecStorage<E> {
    * @param index from 0, or below 0 from the end
    * @throws RangeError when there is no such element
    */
-  remove(index: number): Loaded<E> {
+  remove(index: number): Taken<E> {
     const { elements, u32 } = this;
     const { stride } = elements;
     const address = this.addressOf(index);
@@ -314,7 +314,7 @@ export class SharedVec<E extends Field = Field> extends VecStorage<E> {
    * @param index from 0, or below 0 from the end
    * @throws RangeError when there is no such element
    */
-  swapRemove(index: number): Loaded<E> {
+  swapRemove(index: number): Taken<E> {
     const { elements, u32 } = this;
     const address = this.addressOf(index);
     const value = this.moveOut(address);
@@ -333,9 +333,9 @@ export class SharedVec<E extends Field = Field> extends VecStorage<E> {
   }
 
   /** The value of an element: moved where there is something to move, else copied. */
-  private moveOut(address: number): Loaded<E> {
+  private moveOut(address: number): Taken<E> {
     const { bound } = this.elements;
-    return (bound.take === undefined ? this.elements.load(address) : bound.take(address)) as Loaded<E>;
+    return (bound.take === undefined ? this.elements.load(address) : bound.take(address)) as Taken<E>;
   }
 
   /** The element at `address` is a copy of what lies elsewhere now: it owns nothing. */

@@ -18,6 +18,8 @@ import type { StructStore } from './store.ts';
 export declare const value: unique symbol;
 /** Types only: what a field can be set to. No property of this name exists. */
 export declare const init: unique symbol;
+/** Types only: what moving the value out of an owning field gives, where that is more than a copy. */
+export declare const taken: unique symbol;
 
 const NOTHING: readonly number[] = Object.freeze([]);
 
