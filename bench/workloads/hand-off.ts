@@ -109,11 +109,13 @@ function timed(turn: () => void, turns: number): number {
 function build(heap: Heap, first: number, count: number): Box<typeof Item> {
   const left = (count - 1) >> 1;
   const right = count - 1 - left;
-  const root = Box.create(heap, Item, { id: first, x: first / 2, y: -first });
-  const { value } = root;
-  if (left > 0) value.set({ left: build(heap, first + 1, left) });
-  if (right > 0) value.set({ right: build(heap, first + 1 + left, right) });
-  return root;
+  return Box.create(heap, Item, {
+    id: first,
+    x: first / 2,
+    y: -first,
+    left: left > 0 ? build(heap, first + 1, left) : null,
+    right: right > 0 ? build(heap, first + 1 + left, right) : null,
+  });
 }
 
 /** The same tree of plain objects. */
