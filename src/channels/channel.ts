@@ -34,9 +34,9 @@ import { atomicLoad, atomicOr, atomicStore, compareExchange } from '../memory/at
 import { checkInteger } from '../memory/layout.ts';
 import { type DropBlock, type Dropper, kindWord, registerKind } from '../structs/drop.ts';
 import { checkField, type Field } from '../structs/field.ts';
-import { type Received, type Sent, strideOf, valueOffset } from './item.ts';
+import { type Received, type Sent, strideOf } from './item.ts';
 import { BATCH, CLOSED, ENDED, FULL_UP, NONE, Queue, SENT } from './queue.ts';
-import { createBlock, dropQueue, ITEMS_START, openBlock, type QueueShape } from './queue-block.ts';
+import { createBlock, dropQueue, ITEMS_START, openBlock, type QueueShape, valuesStart } from './queue-block.ts';
 
 // Offsets in bytes.
 const TAIL = 128;
@@ -55,6 +55,8 @@ const POSITION_MASK = 0x7fffffff;
 
 // The state word.
 const CLAIMER_MASK = 0x7fff;
+/** Of an EMPTY and a FULL cell: how many after it are for certain EMPTY, or filled with it. */
+const SPAN_MASK = 0x7fff;
 const STATE_MASK = 7 << 15;
 const EMPTY = 0 << 15;
 const WRITING = 1 << 15;
@@ -81,7 +83,7 @@ const AGAIN: unique symbol = Symbol('again');
 const SHAPE: QueueShape = {
   kind: registerKind(kindWord('CHAN'), 'Channel', dropChannel),
   name: 'a channel',
-  before: STATE_BYTES,
+  stateBytes: STATE_BYTES,
 };
 
 /** Types only: what the channel of a handle carries. */
@@ -108,10 +110,10 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
   private readonly itemsEvent: number;
   private readonly roomEvent: number;
   private readonly cells: number;
-  /** Of a cell, in words. */
+  /** Of the first value, in bytes. */
+  private readonly values: number;
+  /** Of a value, in bytes. */
   private readonly stride: number;
-  /** From a cell to its value, in words. */
-  private readonly valueWord: number;
   /** Low bits of a position: the index in its lap. */
   private readonly indexMask: number;
   private readonly lapShift: number;
@@ -130,8 +132,8 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
     this.itemsEvent = (address + ITEMS) >>> 2;
     this.roomEvent = (address + ROOM) >>> 2;
     this.cells = (address + ITEMS_START) >>> 2;
-    this.stride = strideOf(field, STATE_BYTES) >>> 2;
-    this.valueWord = valueOffset(field, STATE_BYTES) >>> 2;
+    this.values = address + valuesStart(STATE_BYTES, capacity);
+    this.stride = strideOf(field);
     this.lapShift = 32 - Math.clz32(capacity - 1);
     this.indexMask = (1 << this.lapShift) - 1;
     this.turnMask = ((1 << Math.min(TURN_BITS, POSITION_BITS - this.lapShift)) - 1) << TURN_SHIFT;
@@ -238,7 +240,7 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
 
   /** Index of a position's state word. */
   private cellOf(at: number): number {
-    return this.cells + (at & this.indexMask) * this.stride;
+    return this.cells + (at & this.indexMask);
   }
 
   /** The bits that the state word has while it is the position's turn. */
@@ -250,9 +252,9 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
     return (turn + ONE_TURN) & this.turnMask;
   }
 
-  /** Where a cell's value lies, in bytes. */
-  private valueAt(cell: number): number {
-    return ((cell + this.valueWord) << 2) >>> 0;
+  /** Where a position's value lies, in bytes. */
+  private valueAt(at: number): number {
+    return this.values + (at & this.indexMask) * this.stride;
   }
 
   /** Whether a state word is of a turn before `turn`. Turns wrap: the nearer half comes before. */
@@ -286,7 +288,7 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
       const cell = this.cellOf(at);
       const turn = this.turnOf(at);
       const seen = i32[cell]!;
-      if (seen !== (turn | EMPTY)) {
+      if ((seen & ~SPAN_MASK) !== (turn | EMPTY)) {
         if (this.isBefore(seen, turn)) return IS_FULL_UP;
         compareExchange(i32, tail, at, this.next(at));
         continue;
@@ -295,7 +297,7 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
       const next = this.next(at);
       const found = compareExchange(i32, tail, at, next);
       if (found !== at && !this.confirm(at, cell, turn, found)) continue;
-      this.fill(cell, turn, value);
+      this.fill(at, cell, turn, value);
       if ((atomicLoad(i32, this.itemsEvent) & SLEEPERS) !== 0) this.forItems.wakeSleepers(1);
       if ((i32[this.roomEvent]! & SLEEPERS) !== 0) this.wakeSender(next);
       return IS_SENT;
@@ -309,13 +311,15 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
       if (first < 0) return IS_CLOSED;
       const cell = this.cellOf(first);
       const turn = this.turnOf(first);
-      if (i32[cell] !== (turn | EMPTY)) {
-        if (this.isBefore(atomicLoad(i32, cell), turn)) return 0;
-        if (i32[cell] !== (turn | EMPTY)) compareExchange(i32, tail, first, this.next(first));
+      const seen = i32[cell]!;
+      if ((seen & ~SPAN_MASK) !== (turn | EMPTY)) {
+        if (this.isBefore(seen, turn)) return 0;
+        compareExchange(i32, tail, first, this.next(first));
         continue;
       }
-      if (compareExchange(i32, cell, turn | EMPTY, turn | this.writing) !== (turn | EMPTY)) continue;
-      const end = this.runOf(this.next(first), Math.min(to - from, MOST) - 1, EMPTY, EMPTY);
+      if (compareExchange(i32, cell, seen, turn | this.writing) !== seen) continue;
+      const known = seen & SPAN_MASK;
+      const end = this.runOf(this.next(first), known, Math.min(to - from, MOST) - 1, EMPTY, EMPTY);
       let count = this.runLength;
       const found = compareExchange(i32, tail, first, end);
       if (found !== first) {
@@ -331,22 +335,25 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
 
   /**
    * How many cells in a row, from `at` on, are in `state` or `rest` of their turn, up to `most`: `runLength`.
-   * A run ends with its lap at the latest.
+   * The first `known` are. A run ends with its lap at the latest.
    * Answers the position after them. Since nobody passes the claimed cell before them but by the tail (head),
    * one CAS of that takes them all.
    */
-  private runOf(at: number, most: number, state: number, rest: number): number {
-    const { i32, stride } = this;
+  private runOf(at: number, known: number, most: number, state: number, rest: number): number {
+    const { i32 } = this;
     const index = at & this.indexMask;
     const left = index === 0 ? 0 : Math.min(most, this.capacity - index);
     const turn = this.turnOf(at);
-    let cell = this.cellOf(at);
-    let count = 0;
+    const cell = this.cellOf(at);
+    let count = Math.min(known, left);
     while (count < left) {
-      const seen = i32[cell]!;
+      const seen = i32[cell + count]! & ~SPAN_MASK;
       // The atomic load pairs with the store that published a run or item with its first cell.
-      if (seen !== (turn | rest) && (seen !== (turn | state) || atomicLoad(i32, cell) !== seen)) break;
-      cell += stride;
+      if (
+        seen !== (turn | rest) &&
+        (seen !== (turn | state) || (atomicLoad(i32, cell + count) & ~SPAN_MASK) !== seen)
+      )
+        break;
       count++;
     }
     this.runLength = count;
@@ -362,10 +369,10 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
   }
 
   /** Writes the value into a claimed cell and publishes it. When it cannot be written the cell is void. */
-  private fill(cell: number, turn: number, value: I): void {
+  private fill(at: number, cell: number, turn: number, value: I): void {
     let state = VOID;
     try {
-      this.items.write(this.valueAt(cell), value);
+      this.items.write(this.valueAt(at), value);
       state = FULL;
     } finally {
       // Publishes: the value. Pairs with the CAS that claims the cell in `poll`.
@@ -377,23 +384,25 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
   /** The same for a run of claimed cells. From a value on that cannot be written they are void. */
   private fillRun(first: number, values: readonly I[], from: number, count: number): void {
     const { i32, items, stride } = this;
-    const firstCell = this.cellOf(first);
+    const cell = this.cellOf(first);
     const turn = this.turnOf(first);
-    let cell = firstCell;
+    const address = this.valueAt(first);
     let filled = 0;
     try {
+      if (items.run !== undefined) {
+        items.run.put(address, values as readonly number[], from, count);
+        filled = count;
+      }
       while (filled < count) {
-        items.write(this.valueAt(cell), values[from + filled]!);
-        if (filled > 0) i32[cell] = turn | FULL_REST;
-        cell += stride;
+        items.write(address + filled * stride, values[from + filled]!);
         filled++;
       }
     } finally {
-      for (let index = Math.max(filled, 1); index < count; index++) {
-        i32[firstCell + index * stride] = turn | VOID;
-      }
+      const rest = turn | FULL_REST;
+      for (let index = 1; index < filled; index++) i32[cell + index] = rest;
+      for (let index = Math.max(filled, 1); index < count; index++) i32[cell + index] = turn | VOID;
       // Publishes: all of the run, which nobody gets at but past its first cell. Pairs with `poll` and `runOf`.
-      atomicStore(i32, firstCell, turn | (filled === 0 ? VOID : FULL));
+      atomicStore(i32, cell, turn | (filled === 0 ? VOID : FULL | (filled - 1)));
       if ((atomicLoad(i32, this.itemsEvent) & SLEEPERS) !== 0) this.forItems.wakeSleepers(count);
       if (filled < count) this.voided();
     }
@@ -416,7 +425,8 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
 
   /** Another sender may sleep while there is room at `at`: its wake-up went to one that was not in time. */
   private wakeSender(at: number): void {
-    if (this.i32[this.cellOf(at)] === (this.turnOf(at) | EMPTY)) this.forRoom.wakeSleepers(1);
+    const state = this.i32[this.cellOf(at)]! & ~SPAN_MASK;
+    if (state === (this.turnOf(at) | EMPTY)) this.forRoom.wakeSleepers(1);
   }
 
   // ── Receiving ───────────────────────────────────────────────────────────────────────────────────
@@ -429,7 +439,8 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
       const cell = this.cellOf(at);
       const turn = this.turnOf(at);
       const seen = i32[cell]!;
-      if (seen !== (turn | FULL) && seen !== (turn | FULL_REST)) {
+      const state = seen & ~SPAN_MASK;
+      if (state !== (turn | FULL) && state !== (turn | FULL_REST)) {
         const answer = this.look(at);
         if (answer !== AGAIN) return answer;
         continue;
@@ -441,7 +452,7 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
         this.unclaim(cell, turn, seen);
         continue;
       }
-      const value = this.takeOut(cell, turn);
+      const value = this.takeOut(at, cell, turn);
       if ((atomicLoad(i32, this.roomEvent) & SLEEPERS) !== 0) this.forRoom.wakeSleepers(1);
       if ((i32[this.itemsEvent]! & SLEEPERS) !== 0) this.wakeReceiver(next);
       return value;
@@ -456,13 +467,15 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
       const cell = this.cellOf(first);
       const turn = this.turnOf(first);
       const seen = i32[cell]!;
-      if (seen !== (turn | FULL) && seen !== (turn | FULL_REST)) {
+      const state = seen & ~SPAN_MASK;
+      if (state !== (turn | FULL) && state !== (turn | FULL_REST)) {
         const answer = this.look(first);
         if (answer !== AGAIN) return answer === ENDED ? IS_CLOSED : 0;
         continue;
       }
       if (compareExchange(i32, cell, seen, turn | this.reading) !== seen) continue;
-      const end = this.runOf(this.next(first), Math.min(most, MOST) - 1, FULL, FULL_REST);
+      const known = seen & SPAN_MASK;
+      const end = this.runOf(this.next(first), known, Math.min(most, MOST) - 1, FULL, FULL_REST);
       let count = this.runLength;
       const found = compareExchange(i32, head, first, end);
       if (found !== first) {
@@ -479,8 +492,8 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
   }
 
   /** Takes the value out of a claimed cell. What cannot be taken is dropped. */
-  private takeOut(cell: number, turn: number): T {
-    const value = this.valueAt(cell);
+  private takeOut(at: number, cell: number, turn: number): T {
+    const value = this.valueAt(at);
     try {
       return this.items.take(value) as T;
     } catch (error) {
@@ -498,23 +511,26 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
    */
   private takeOutRun(first: number, count: number, into: T[]): number {
     const { i32, items, stride } = this;
-    const firstCell = this.cellOf(first);
+    const cell = this.cellOf(first);
+    const address = this.valueAt(first);
     const free = this.nextTurn(this.turnOf(first)) | EMPTY;
     into[0] = this.takeFirst(first, count);
-    let cell = firstCell + stride;
     let taken = 1;
     try {
+      if (items.run !== undefined) {
+        items.run.take(address + stride, into as number[], 1, count - 1);
+        taken = count;
+      }
       while (taken < count) {
-        into[taken] = items.take(this.valueAt(cell)) as T;
-        i32[cell] = free;
-        cell += stride;
+        into[taken] = items.take(address + taken * stride) as T;
         taken++;
       }
     } catch {
       this.putBack(first + taken);
     }
+    for (let index = 1; index < taken; index++) i32[cell + index] = free;
     // Publishes: that all of the run is free, which no sender gets at but past its first cell.
-    atomicStore(i32, firstCell, free);
+    atomicStore(i32, cell, free | (taken - 1));
     if ((atomicLoad(i32, this.roomEvent) & SLEEPERS) !== 0) this.forRoom.wakeSleepers(taken);
     return taken;
   }
@@ -522,7 +538,7 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
   /** The first item of a run. When it cannot be taken it is dropped and the rest put back. */
   private takeFirst(first: number, count: number): T {
     const cell = this.cellOf(first);
-    const value = this.valueAt(cell);
+    const value = this.valueAt(first);
     try {
       return this.items.take(value) as T;
     } catch (error) {
@@ -541,8 +557,10 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
 
   /** Gives up a claim that was none. Whoever passed on over the cell meanwhile finds it again. */
   private unclaim(cell: number, turn: number, state: number): void {
-    if (compareExchange(this.i32, cell, turn | this.reading, state) !== (turn | this.reading)) return;
-    this.putBack(this.positionOf((cell - this.cells) / this.stride, turn));
+    const claim = turn | this.reading;
+    // Without its span: others may have taken what came after it.
+    if (compareExchange(this.i32, cell, claim, state & ~SPAN_MASK) !== claim) return;
+    this.putBack(this.positionOf(cell - this.cells, turn));
   }
 
   /** Looks at the cell at the head, which was not full. Frees it when void; passes on when it is in hand. */
@@ -573,13 +591,14 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
     const closed = atomicLoad(i32, this.tail) < 0;
     const turn = this.turnOf(at);
     const seen = atomicLoad(i32, this.cellOf(at));
-    if (this.isBefore(seen, turn) || seen === (turn | EMPTY)) return closed;
+    if (this.isBefore(seen, turn) || (seen & ~SPAN_MASK) === (turn | EMPTY)) return closed;
     return ((seen ^ turn) & this.turnMask) !== 0 || (seen & STATE_MASK) !== WRITING;
   }
 
   /** As `wakeSender`, for a receiver while there is an item at `at`. */
   private wakeReceiver(at: number): void {
-    if (this.i32[this.cellOf(at)] === (this.turnOf(at) | FULL)) this.forItems.wakeSleepers(1);
+    const state = this.i32[this.cellOf(at)]! & ~SPAN_MASK;
+    if (state === (this.turnOf(at) | FULL)) this.forItems.wakeSleepers(1);
   }
 
   // ── The end ─────────────────────────────────────────────────────────────────────────────────────

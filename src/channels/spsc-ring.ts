@@ -33,7 +33,7 @@ import { type DropBlock, type Dropper, kindWord, registerKind } from '../structs
 import { checkField, type Field } from '../structs/field.ts';
 import { type Received, type Sent, strideOf } from './item.ts';
 import { CLOSED, ENDED, FULL_UP, NONE, Queue, SENT } from './queue.ts';
-import { createBlock, dropQueue, ITEMS_START, openBlock, type QueueShape } from './queue-block.ts';
+import { createBlock, dropQueue, openBlock, type QueueShape, valuesStart } from './queue-block.ts';
 
 // Offsets in bytes.
 const PRODUCER = 12;
@@ -54,7 +54,7 @@ const SLEEPERS = 1;
 const SHAPE: QueueShape = {
   kind: registerKind(kindWord('SPSC'), 'SpscRing', dropRing),
   name: 'a ring',
-  before: 0,
+  stateBytes: 0,
 };
 
 /** Types only: what the ring of a handle carries. */
@@ -98,8 +98,8 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
     this.head = (address + HEAD) >>> 2;
     this.itemsEvent = (address + ITEMS) >>> 2;
     this.roomEvent = (address + ROOM) >>> 2;
-    this.values = address + ITEMS_START;
-    this.stride = strideOf(field, 0);
+    this.values = address + valuesStart(0, capacity);
+    this.stride = strideOf(field);
     this.mask = capacity - 1;
     this.token = store.thread.token;
     this.seenHead = atomicLoad(this.i32, this.head);
@@ -223,8 +223,15 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
     if (tail < 0) return CLOSED;
     const count = Math.min(to - from, this.room(tail));
     if (count === 0) return 0;
+    const { run } = this.items;
     let written = 0;
     try {
+      if (run !== undefined) {
+        const first = Math.min(count, this.capacity - (tail & this.mask));
+        run.put(this.valueAt(tail), values as readonly number[], from, first);
+        if (first < count) run.put(this.values, values as readonly number[], from + first, count - first);
+        written = count;
+      }
       while (written < count) {
         this.items.write(this.valueAt(tail + written), values[from + written]!);
         written++;
@@ -293,8 +300,15 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
       if (head === this.seenTail) return closed ? CLOSED : 0;
     }
     const count = Math.min(most, (this.seenTail - head) & POSITION_MASK);
+    const { run } = this.items;
     let taken = 0;
     try {
+      if (run !== undefined) {
+        const first = Math.min(count, this.capacity - (head & this.mask));
+        run.take(this.valueAt(head), into as number[], 0, first);
+        if (first < count) run.take(this.values, into as number[], first, count - first);
+        taken = count;
+      }
       while (taken < count) {
         into[taken] = this.items.take(this.valueAt(head + taken)) as T;
         taken++;
