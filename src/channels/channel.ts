@@ -1,10 +1,11 @@
 /**
  * Channel: a bounded queue for many producers and many consumers. No locks: cells are claimed.
  *
- *     address ▶ kind, hash, capacity   128 ┌ tail ┐   256 ┌ head ┐   384 ┌ items ┬ room ┐   512 ┌ cell 0 ┬ …
- *               (queue-block.ts)           └──────┘       └──────┘       └ events ──────┘       └────────┴──
- *     cell      │ state │ value │              tail      │ closed 1 │ position 31 │     lap, then index in it
- *     state     │ turn 14 │ state 3 │ claimer: slot generation 7, slot 8 │              turn: the position's lap
+ *     address ▶ kind, hash, capacity   128 ┌ tail ┐   256 ┌ head ┐   384 ┌ items ┬ room ┐   512 ┌ state 0 ┬ …
+ *               (queue-block.ts)           └──────┘       └──────┘       └ events ──────┘       │ values │ …
+ *     state     │ turn 14 │ state 3 │ low 15 │     tail      │ closed 1 │ position 31 │   lap, then index in it
+ *     turn      the position's lap
+ *     low       of a claim: slot generation 7, slot 8; EMPTY, FULL: how many after it certainly are so too
  *
  *     of this turn │ a sender whose turn it is   │ a receiver whose turn it is
  *     EMPTY        │ claims: WRITING(me)         │ nothing there; the end, when closed
@@ -22,34 +23,34 @@
  *
  * Invariants: 1. No cell before the tail (head) can be claimed but by whoever moved it: both move one way,
  * but that a receiver who gives up takes the head back. 2. Once `closed` is set no further cell becomes FULL
- * whose claim had not moved the tail before.
- *
- * Source: D. Vyukov, "Bounded MPMC queue", 2010, with the claim in the cell in place of the counter.
+ * whose claim had not moved the tail before. Source: D. Vyukov, "Bounded MPMC queue", 2010, with the claim
+ * in the cell in place of the counter.
  */
 
 import { addressOfHandle, type Handle } from '../containers/container.ts';
 import type { ContainerStore } from '../containers/store.ts';
 import type { Address } from '../memory/address.ts';
-import { atomicLoad, atomicOr, atomicStore, compareExchange } from '../memory/atomics.ts';
+import { atomicLoad, atomicStore, compareExchange } from '../memory/atomics.ts';
 import { checkInteger } from '../memory/layout.ts';
 import { type DropBlock, type Dropper, kindWord, registerKind } from '../structs/drop.ts';
 import { checkField, type Field } from '../structs/field.ts';
 import { type Received, type Sent, strideOf } from './item.ts';
 import { BATCH, CLOSED, ENDED, FULL_UP, NONE, Queue, SENT } from './queue.ts';
-import { createBlock, dropQueue, ITEMS_START, openBlock, type QueueShape, valuesStart } from './queue-block.ts';
+import {
+  createBlock,
+  dropQueue,
+  ITEMS_START,
+  openBlock,
+  type QueueShape,
+  valuesStart,
+} from './queue-block.ts';
 
-// Offsets in bytes.
-const TAIL = 128;
-const HEAD = 256;
-const ITEMS = 384;
-const ROOM = 388;
 /** Bytes of a cell's state word. */
 const STATE_BYTES = 4;
 
 /** At most so many cells: leaves 11 bits for turns. */
 const MAX_CAPACITY = 2 ** 20;
 
-const CLOSED_BIT = 1 << 31;
 const POSITION_BITS = 31;
 const POSITION_MASK = 0x7fffffff;
 
@@ -104,11 +105,7 @@ export interface ChannelOptions {
 export class Channel<T = unknown, I = T> extends Queue<T, I> {
   protected override readonly kind = 'Channel';
   protected override readonly dropBlock: DropBlock = dropChannel;
-  // Indexes of words.
-  private readonly tail: number;
-  private readonly head: number;
-  private readonly itemsEvent: number;
-  private readonly roomEvent: number;
+  /** Index of the first state word. */
   private readonly cells: number;
   /** Of the first value, in bytes. */
   private readonly values: number;
@@ -126,11 +123,7 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
   private runLength = 0;
 
   private constructor(store: ContainerStore, address: Address, field: Field, capacity: number) {
-    super(store, address, field, capacity, { items: (address + ITEMS) >>> 2, room: (address + ROOM) >>> 2 });
-    this.tail = (address + TAIL) >>> 2;
-    this.head = (address + HEAD) >>> 2;
-    this.itemsEvent = (address + ITEMS) >>> 2;
-    this.roomEvent = (address + ROOM) >>> 2;
+    super(store, address, field, capacity);
     this.cells = (address + ITEMS_START) >>> 2;
     this.values = address + valuesStart(STATE_BYTES, capacity);
     this.stride = strideOf(field);
@@ -220,11 +213,6 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
     return Math.max(0, Math.min(wrapped, this.capacity));
   }
 
-  override get closed(): boolean {
-    this.checkLive();
-    return atomicLoad(this.i32, this.tail) < 0;
-  }
-
   // ── Positions and cells ─────────────────────────────────────────────────────────────────────────
 
   private next(at: number): number {
@@ -255,6 +243,11 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
   /** Where a position's value lies, in bytes. */
   private valueAt(at: number): number {
     return this.values + (at & this.indexMask) * this.stride;
+  }
+
+  /** Whether it is the turn of a position and its cell is in `state`. */
+  private isIn(state: number, at: number): boolean {
+    return (this.i32[this.cellOf(at)]! & ~SPAN_MASK) === (this.turnOf(at) | state);
   }
 
   /** Whether a state word is of a turn before `turn`. Turns wrap: the nearer half comes before. */
@@ -348,12 +341,11 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
     let count = Math.min(known, left);
     while (count < left) {
       const seen = i32[cell + count]! & ~SPAN_MASK;
-      // The atomic load pairs with the store that published a run or item with its first cell.
-      if (
-        seen !== (turn | rest) &&
-        (seen !== (turn | state) || (atomicLoad(i32, cell + count) & ~SPAN_MASK) !== seen)
-      )
-        break;
+      if (seen !== (turn | rest)) {
+        if (seen !== (turn | state)) break;
+        // Pairs with the store that published a run or item with its first cell.
+        atomicLoad(i32, cell + count);
+      }
       count++;
     }
     this.runLength = count;
@@ -425,8 +417,7 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
 
   /** Another sender may sleep while there is room at `at`: its wake-up went to one that was not in time. */
   private wakeSender(at: number): void {
-    const state = this.i32[this.cellOf(at)]! & ~SPAN_MASK;
-    if (state === (this.turnOf(at) | EMPTY)) this.forRoom.wakeSleepers(1);
+    if (this.isIn(EMPTY, at)) this.forRoom.wakeSleepers(1);
   }
 
   // ── Receiving ───────────────────────────────────────────────────────────────────────────────────
@@ -507,46 +498,36 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
 
   /**
    * The same for a run of claimed cells, up to an item that cannot be taken: that one comes first in the next
-   * call, which drops it and throws.
+   * call, which drops it, puts the rest back and throws.
    */
   private takeOutRun(first: number, count: number, into: T[]): number {
     const { i32, items, stride } = this;
     const cell = this.cellOf(first);
     const address = this.valueAt(first);
     const free = this.nextTurn(this.turnOf(first)) | EMPTY;
-    into[0] = this.takeFirst(first, count);
-    let taken = 1;
+    let taken = 0;
+    let fault: unknown;
     try {
       if (items.run !== undefined) {
-        items.run.take(address + stride, into as number[], 1, count - 1);
+        items.run.take(address, into as number[], 0, count);
         taken = count;
       }
       while (taken < count) {
         into[taken] = items.take(address + taken * stride) as T;
         taken++;
       }
-    } catch {
-      this.putBack(first + taken);
+    } catch (error) {
+      fault = error;
+      if (taken === 0) items.drop(address);
+      const back = Math.max(taken, 1);
+      if (back < count) this.putBack(first + back);
     }
     for (let index = 1; index < taken; index++) i32[cell + index] = free;
     // Publishes: that all of the run is free, which no sender gets at but past its first cell.
-    atomicStore(i32, cell, free | (taken - 1));
-    if ((atomicLoad(i32, this.roomEvent) & SLEEPERS) !== 0) this.forRoom.wakeSleepers(taken);
+    atomicStore(i32, cell, taken > 1 ? free | (taken - 1) : free);
+    if ((atomicLoad(i32, this.roomEvent) & SLEEPERS) !== 0) this.forRoom.wakeSleepers(taken || 1);
+    if (taken === 0) throw fault;
     return taken;
-  }
-
-  /** The first item of a run. When it cannot be taken it is dropped and the rest put back. */
-  private takeFirst(first: number, count: number): T {
-    const cell = this.cellOf(first);
-    const value = this.valueAt(first);
-    try {
-      return this.items.take(value) as T;
-    } catch (error) {
-      this.items.drop(value);
-      if (count > 1) this.putBack(this.next(first));
-      atomicStore(this.i32, cell, this.nextTurn(this.turnOf(first)) | EMPTY);
-      throw error;
-    }
   }
 
   /** Gives up the rest of a run: the head goes back to it. It may lie anywhere before the first full cell. */
@@ -597,14 +578,7 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
 
   /** As `wakeSender`, for a receiver while there is an item at `at`. */
   private wakeReceiver(at: number): void {
-    const state = this.i32[this.cellOf(at)]! & ~SPAN_MASK;
-    if (state === (this.turnOf(at) | FULL)) this.forItems.wakeSleepers(1);
-  }
-
-  // ── The end ─────────────────────────────────────────────────────────────────────────────────────
-
-  protected override shut(): boolean {
-    return atomicOr(this.i32, this.tail, CLOSED_BIT) >= 0;
+    if (this.isIn(FULL, at)) this.forItems.wakeSleepers(1);
   }
 }
 

@@ -13,10 +13,10 @@ import type { ContainerStore } from '../containers/store.ts';
 import { homeOf } from '../containers/store.ts';
 import type { Address } from '../memory/address.ts';
 import { alignUp, UNIT } from '../memory/address.ts';
-import { type RunCopy, runCopyOf } from './run-copy.ts';
 import { dropOwned } from '../structs/drop.ts';
 import { type Field, show, type taken } from '../structs/field.ts';
 import type { FieldInit } from '../structs/inference.ts';
+import { type RunCopy, runCopyOf } from './run-copy.ts';
 
 /** What receiving an item gives: what owns is moved out, all else copied. */
 export type Received<F> = Taken<F>;

@@ -1,8 +1,10 @@
 /**
  * Queue block: what the blocks of channels and rings have in common, and how they are made and dropped.
  *
- *     address ▶ ┌ kind ┬ hash ┬ capacity ┬ … to 512 the queue's own words ─┐ 512 ┌ state … ┐  ┌ value ┬ …
- *               └──────┴──────┴──────────┴─────────────────────────────────┘     └─────────┘  └───────┴──
+ *     address ▶ ┌ kind ┬ hash ┬ capacity ┬ … ┐ 128 ┌ tail ┐ 256 ┌ head ┐ 384 ┌ items ┬ room ┐
+ *               └──────┴──────┴──────────┴───┘     └──────┘     └──────┘     └ events ──────┘
+ *           512 ┌ state ┬ … ┐ ┌ value ┬ …
+ *               └───────┴───┘ └───────┴──
  *
  * What tells of the cells comes first (a channel's states; a ring has none), then, on a line of its own,
  * their values without gaps: runs of them are copied.
@@ -20,6 +22,14 @@ import { type Shape, strideOf } from './item.ts';
 // Offsets in bytes.
 const HASH = 4;
 const CAPACITY = HEADER_BYTES;
+/** Where the next item goes: a position, and the highest bit once the queue is closed. */
+export const TAIL = 128;
+/** The position where the next item comes from. */
+export const HEAD = 256;
+/** The event that those sleep on who wait for an item. */
+export const ITEMS = 384;
+/** The event that those sleep on who wait for room. */
+export const ROOM = 388;
 /** Offset of the first state, or of the first value where there are none. */
 export const ITEMS_START = 512;
 const LINE_BYTES = 128;

@@ -29,7 +29,13 @@ export function runCopyOf(kind: string, memory: Memory): RunCopy | undefined {
 type Numbers = Uint32Array | Int32Array | Float64Array;
 
 /** When `list` is a typed array: it is copied as it is. */
-function copied(values: Numbers, start: number, list: ArrayLike<number>, from: number, count: number): boolean {
+function copied(
+  values: Numbers,
+  start: number,
+  list: ArrayLike<number>,
+  from: number,
+  count: number,
+): boolean {
   if (!ArrayBuffer.isView(list)) return false;
   values.set((list as unknown as Numbers).subarray(from, from + count), start);
   return true;

@@ -27,7 +27,7 @@ import { addressOfHandle, type Handle } from '../containers/container.ts';
 import type { ContainerStore } from '../containers/store.ts';
 import { HeapCorruptionError, RoleTakenError } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
-import { atomicLoad, atomicOr, atomicStore, compareExchange } from '../memory/atomics.ts';
+import { atomicLoad, atomicStore, compareExchange } from '../memory/atomics.ts';
 import { checkInteger } from '../memory/layout.ts';
 import { type DropBlock, type Dropper, kindWord, registerKind } from '../structs/drop.ts';
 import { checkField, type Field } from '../structs/field.ts';
@@ -38,14 +38,9 @@ import { createBlock, dropQueue, openBlock, type QueueShape, valuesStart } from 
 // Offsets in bytes.
 const PRODUCER = 12;
 const CONSUMER = 16;
-const TAIL = 128;
-const HEAD = 256;
-const ITEMS = 384;
-const ROOM = 388;
 
 const MAX_CAPACITY = 2 ** 24;
 
-const CLOSED_BIT = 1 << 31;
 const POSITION_MASK = 0x7fffffff;
 
 /** `sleepers` of an event word: see `waiting.ts`. */
@@ -75,11 +70,6 @@ export interface SpscRingOptions {
 export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
   protected override readonly kind = 'SpscRing';
   protected override readonly dropBlock: DropBlock = dropRing;
-  // Indexes of words.
-  private readonly tail: number;
-  private readonly head: number;
-  private readonly itemsEvent: number;
-  private readonly roomEvent: number;
   /** Of the first value, in bytes. */
   private readonly values: number;
   /** Of a value, in bytes. */
@@ -93,11 +83,7 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
   private isConsumer = false;
 
   private constructor(store: ContainerStore, address: Address, field: Field, capacity: number) {
-    super(store, address, field, capacity, { items: (address + ITEMS) >>> 2, room: (address + ROOM) >>> 2 });
-    this.tail = (address + TAIL) >>> 2;
-    this.head = (address + HEAD) >>> 2;
-    this.itemsEvent = (address + ITEMS) >>> 2;
-    this.roomEvent = (address + ROOM) >>> 2;
+    super(store, address, field, capacity);
     this.values = address + valuesStart(0, capacity);
     this.stride = strideOf(field);
     this.mask = capacity - 1;
@@ -180,11 +166,6 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
     this.checkLive();
     const head = atomicLoad(this.i32, this.head);
     return Math.min((atomicLoad(this.i32, this.tail) - head) & POSITION_MASK, this.capacity);
-  }
-
-  override get closed(): boolean {
-    this.checkLive();
-    return atomicLoad(this.i32, this.tail) < 0;
   }
 
   /** As a container's; and another thread may then be the producer or consumer that this one was. */
@@ -366,10 +347,6 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
       this.isConsumer = true;
       this.seenTail = atomicLoad(this.i32, this.head);
     }
-  }
-
-  protected override shut(): boolean {
-    return atomicOr(this.i32, this.tail, CLOSED_BIT) >= 0;
   }
 }
 
