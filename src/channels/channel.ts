@@ -375,9 +375,7 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
 
   /** The same for a run of claimed cells. From a value on that cannot be written they are void. */
   private fillRun(first: number, values: readonly I[], from: number, count: number): void {
-    const { i32, items, stride } = this;
-    const cell = this.cellOf(first);
-    const turn = this.turnOf(first);
+    const { items, stride } = this;
     const address = this.valueAt(first);
     let filled = 0;
     try {
@@ -390,14 +388,21 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
         filled++;
       }
     } finally {
-      const rest = turn | FULL_REST;
-      for (let index = 1; index < filled; index++) i32[cell + index] = rest;
-      for (let index = Math.max(filled, 1); index < count; index++) i32[cell + index] = turn | VOID;
-      // Publishes: all of the run, which nobody gets at but past its first cell. Pairs with `poll` and `runOf`.
-      atomicStore(i32, cell, turn | (filled === 0 ? VOID : FULL | (filled - 1)));
-      if ((atomicLoad(i32, this.itemsEvent) & SLEEPERS) !== 0) this.forItems.wakeSleepers(count);
-      if (filled < count) this.voided();
+      this.publishRun(first, filled, count);
     }
+  }
+
+  /** Of the `count` cells of a claimed run the first `filled` become full, the others void. */
+  private publishRun(first: number, filled: number, count: number): void {
+    const { i32 } = this;
+    const cell = this.cellOf(first);
+    const turn = this.turnOf(first);
+    if (filled > 1) i32.fill(turn | FULL_REST, cell + 1, cell + filled);
+    if (filled < count) i32.fill(turn | VOID, cell + filled, cell + count);
+    // Publishes: all of the run, which nobody gets at but past its first cell. Pairs with `poll` and `runOf`.
+    atomicStore(i32, cell, turn | (filled === 0 ? VOID : FULL | (filled - 1)));
+    if ((atomicLoad(i32, this.itemsEvent) & SLEEPERS) !== 0) this.forItems.wakeSleepers(count);
+    if (filled < count) this.voided();
   }
 
   /** After cells were voided: if nothing comes before them they need not wait for a receiver. */
@@ -501,15 +506,12 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
    * call, which drops it, puts the rest back and throws.
    */
   private takeOutRun(first: number, count: number, into: T[]): number {
-    const { i32, items, stride } = this;
-    const cell = this.cellOf(first);
+    const { items, stride } = this;
     const address = this.valueAt(first);
-    const free = this.nextTurn(this.turnOf(first)) | EMPTY;
     let taken = 0;
-    let fault: unknown;
     try {
       if (items.run !== undefined) {
-        items.run.take(address, into as number[], 0, count);
+        items.run.take(address, into as number[], count);
         taken = count;
       }
       while (taken < count) {
@@ -517,17 +519,27 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
         taken++;
       }
     } catch (error) {
-      fault = error;
-      if (taken === 0) items.drop(address);
-      const back = Math.max(taken, 1);
-      if (back < count) this.putBack(first + back);
+      if (taken === 0) {
+        items.drop(address);
+        if (count > 1) this.putBack(first + 1);
+        this.freeRun(first, 1);
+        throw error;
+      }
+      this.putBack(first + taken);
     }
-    for (let index = 1; index < taken; index++) i32[cell + index] = free;
-    // Publishes: that all of the run is free, which no sender gets at but past its first cell.
-    atomicStore(i32, cell, taken > 1 ? free | (taken - 1) : free);
-    if ((atomicLoad(i32, this.roomEvent) & SLEEPERS) !== 0) this.forRoom.wakeSleepers(taken || 1);
-    if (taken === 0) throw fault;
+    this.freeRun(first, taken);
     return taken;
+  }
+
+  /** Gives the first `count` cells of a claimed run back to the senders. */
+  private freeRun(first: number, count: number): void {
+    const { i32 } = this;
+    const cell = this.cellOf(first);
+    const free = this.nextTurn(this.turnOf(first)) | EMPTY;
+    if (count > 1) i32.fill(free, cell + 1, cell + count);
+    // Publishes: that all of the run is free, which no sender gets at but past its first cell.
+    atomicStore(i32, cell, free | (count - 1));
+    if ((atomicLoad(i32, this.roomEvent) & SLEEPERS) !== 0) this.forRoom.wakeSleepers(count);
   }
 
   /** Gives up the rest of a run: the head goes back to it. It may lie anywhere before the first full cell. */

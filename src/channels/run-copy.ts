@@ -14,8 +14,8 @@ import type { Memory } from '../memory/memory.ts';
 export interface RunCopy {
   /** Puts `list[from]` and those after it, `count` in all, at `address`. */
   put(address: number, list: ArrayLike<number>, from: number, count: number): void;
-  /** Reads `count` numbers from `address` on into `into[at]` and so on. */
-  take(address: number, into: number[], at: number, count: number): void;
+  /** Reads `count` numbers from `address` on into `into[at]` (default 0) and so on. */
+  take(address: number, into: number[], count: number, at?: number): void;
 }
 
 /** For the kinds whose values lie without gaps in a queue; undefined for others. */
@@ -28,7 +28,7 @@ export function runCopyOf(kind: string, memory: Memory): RunCopy | undefined {
 
 type Numbers = Uint32Array | Int32Array | Float64Array;
 
-/** When `list` is a typed array: it is copied as it is. */
+/** When `list` is a typed array: the engine copies it. */
 function copied(
   values: Numbers,
   start: number,
@@ -43,12 +43,12 @@ function copied(
 
 function copyU32(values: Uint32Array): RunCopy {
   return {
-    put: (address, list, from, count) => {
+    put(address, list, from, count) {
       const start = address >>> 2;
       if (copied(values, start, list, from, count)) return;
       for (let index = 0; index < count; index++) values[start + index] = list[from + index]!;
     },
-    take: (address, into, at, count) => {
+    take(address, into, count, at = 0) {
       const start = address >>> 2;
       for (let index = 0; index < count; index++) into[at + index] = values[start + index]!;
     },
@@ -57,12 +57,12 @@ function copyU32(values: Uint32Array): RunCopy {
 
 function copyI32(values: Int32Array): RunCopy {
   return {
-    put: (address, list, from, count) => {
+    put(address, list, from, count) {
       const start = address >>> 2;
       if (copied(values, start, list, from, count)) return;
       for (let index = 0; index < count; index++) values[start + index] = list[from + index]!;
     },
-    take: (address, into, at, count) => {
+    take(address, into, count, at = 0) {
       const start = address >>> 2;
       for (let index = 0; index < count; index++) into[at + index] = values[start + index]!;
     },
@@ -71,12 +71,12 @@ function copyI32(values: Int32Array): RunCopy {
 
 function copyF64(values: Float64Array): RunCopy {
   return {
-    put: (address, list, from, count) => {
+    put(address, list, from, count) {
       const start = address >>> 3;
       if (copied(values, start, list, from, count)) return;
       for (let index = 0; index < count; index++) values[start + index] = list[from + index]!;
     },
-    take: (address, into, at, count) => {
+    take(address, into, count, at = 0) {
       const start = address >>> 3;
       for (let index = 0; index < count; index++) into[at + index] = values[start + index]!;
     },

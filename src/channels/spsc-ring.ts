@@ -286,8 +286,8 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
     try {
       if (run !== undefined) {
         const first = Math.min(count, this.capacity - (head & this.mask));
-        run.take(this.valueAt(head), into as number[], 0, first);
-        if (first < count) run.take(this.values, into as number[], first, count - first);
+        run.take(this.valueAt(head), into as number[], first);
+        if (first < count) run.take(this.values, into as number[], count - first, first);
         taken = count;
       }
       while (taken < count) {
