@@ -32,13 +32,13 @@ import type { ContainerStore } from '../containers/store.ts';
 import type { Address } from '../memory/address.ts';
 import { atomicLoad, atomicStore, compareExchange } from '../memory/atomics.ts';
 import { checkInteger } from '../memory/layout.ts';
-import { type DropBlock, type Dropper, kindWord, registerKind } from '../structs/drop.ts';
+import { type Dropper, kindWord, registerKind } from '../structs/drop.ts';
 import { checkField, type Field } from '../structs/field.ts';
 import { type Received, type Sent, strideOf } from './item.ts';
 import { BATCH, CLOSED, ENDED, FULL_UP, NONE, Queue, SENT } from './queue.ts';
 import {
   createBlock,
-  dropQueue,
+  dropItems,
   ITEMS_START,
   openBlock,
   type QueueShape,
@@ -104,7 +104,7 @@ export interface ChannelOptions {
 /** A bounded queue among threads. Thread-safe; each thread opens its own object. */
 export class Channel<T = unknown, I = T> extends Queue<T, I> {
   protected override readonly kind = 'Channel';
-  protected override readonly dropBlock: DropBlock = dropChannel;
+  protected override readonly stateBytes = STATE_BYTES;
   /** Index of the first state word. */
   private readonly cells: number;
   /** Of the first value, in bytes. */
@@ -595,5 +595,6 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
 }
 
 function dropChannel(dropper: Dropper, address: number): void {
-  dropQueue(dropper, address, STATE_BYTES);
+  dropItems(dropper, address, STATE_BYTES);
+  dropper.free(address);
 }

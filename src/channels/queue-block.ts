@@ -96,8 +96,8 @@ export function openBlock(
   return { field, capacity };
 }
 
-/** Drops what is inside, and frees the block. No thread may use it any more. */
-export function dropQueue(dropper: Dropper, address: number, stateBytes: number): void {
+/** Has what is inside dropped. No thread may use the queue any more. */
+export function dropItems(dropper: Dropper, address: number, stateBytes: number): void {
   const { memory, layouts } = dropper.store;
   const layout = layouts.find(memory.u32[(address + HASH) >>> 2]!);
   if (layout !== undefined && layout.owning.length > 0) {
@@ -107,5 +107,4 @@ export function dropQueue(dropper: Dropper, address: number, stateBytes: number)
     const end = first + capacity * stride;
     for (let value = first; value < end; value += stride) dropper.pushOwned(layout.owning, value);
   }
-  dropper.free(address);
 }

@@ -17,16 +17,16 @@
  */
 
 import { Container } from '../containers/container.ts';
-import type { ContainerStore } from '../containers/store.ts';
+import { type ContainerStore, homeOf } from '../containers/store.ts';
 import { BlockingNotAllowedError, ClosedError } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
 import { atomicLoad, atomicOr, compareExchange } from '../memory/atomics.ts';
 import { checkInteger } from '../memory/layout.ts';
-import { type DropBlock, Dropper } from '../structs/drop.ts';
+import { Dropper } from '../structs/drop.ts';
 import type { Field } from '../structs/field.ts';
 import { INSPECT, type Inspector } from '../structs/place.ts';
 import { bindItems, type Items, refusedItem } from './item.ts';
-import { HEAD, ITEMS, ROOM, TAIL } from './queue-block.ts';
+import { dropItems, HEAD, ITEMS, ROOM, TAIL } from './queue-block.ts';
 import { deadlineOf, letOthersRun, type QueueWaitOptions, type Waited, Waiting } from './waiting.ts';
 
 const CLOSED_BIT = 1 << 31;
@@ -346,14 +346,16 @@ export abstract class Queue<T = unknown, I = T> extends Container {
     // The kind word goes first: of those who destroy it at once, the one that takes it does.
     const kind = this.i32[address >>> 2]!;
     if (!there || kind === 0 || compareExchange(this.i32, address >>> 2, kind, 0) !== kind) return false;
-    const dropper = new Dropper(store);
-    this.dropBlock(dropper, address);
+    // What is inside lies in the heap, also when the queue lies in an arena.
+    const dropper = new Dropper(homeOf(store));
+    dropItems(dropper, address, this.stateBytes);
     dropper.run();
+    store.free(address);
     return true;
   }
 
-  /** What drops a queue of this kind. */
-  protected abstract readonly dropBlock: DropBlock;
+  /** Bytes of a cell's state. */
+  protected abstract readonly stateBytes: number;
 
   /** What `JSON.stringify` shows. The items stay inside. */
   toJSON(): object {

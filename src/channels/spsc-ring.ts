@@ -29,11 +29,11 @@ import { HeapCorruptionError, RoleTakenError } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
 import { atomicLoad, atomicStore, compareExchange } from '../memory/atomics.ts';
 import { checkInteger } from '../memory/layout.ts';
-import { type DropBlock, type Dropper, kindWord, registerKind } from '../structs/drop.ts';
+import { type Dropper, kindWord, registerKind } from '../structs/drop.ts';
 import { checkField, type Field } from '../structs/field.ts';
 import { type Received, type Sent, strideOf } from './item.ts';
 import { CLOSED, ENDED, FULL_UP, NONE, Queue, SENT } from './queue.ts';
-import { createBlock, dropQueue, openBlock, type QueueShape, valuesStart } from './queue-block.ts';
+import { createBlock, dropItems, openBlock, type QueueShape, valuesStart } from './queue-block.ts';
 
 // Offsets in bytes.
 const PRODUCER = 12;
@@ -69,7 +69,7 @@ export interface SpscRingOptions {
 /** A bounded queue from one thread to another. Each thread opens its own object. */
 export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
   protected override readonly kind = 'SpscRing';
-  protected override readonly dropBlock: DropBlock = dropRing;
+  protected override readonly stateBytes = 0;
   /** Of the first value, in bytes. */
   private readonly values: number;
   /** Of a value, in bytes. */
@@ -351,5 +351,6 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
 }
 
 function dropRing(dropper: Dropper, address: number): void {
-  dropQueue(dropper, address, 0);
+  dropItems(dropper, address, 0);
+  dropper.free(address);
 }
