@@ -1,6 +1,6 @@
 /**
  * Channel: addresses from one thread to another, one at a time (1,024 cells) or in batches of 256 (16,384
- * cells). The consumer checks that they arrive in order.
+ * cells, out of a Uint32Array). The consumer checks that they arrive in order.
  *
  *     channel     Channel of u32
  *     spsc-ring   SpscRing of u32
@@ -63,11 +63,11 @@ function send(channel: Ends, count: number, batch: number): void {
     for (let i = 0; i < count; i++) channel.send(i);
     return;
   }
-  const values = new Array<number>(batch).fill(0);
-  for (let i = 0; i < count; i += values.length) {
-    values.length = Math.min(batch, count - i);
-    for (let at = 0; at < values.length; at++) values[at] = i + at;
-    channel.sendAll(values);
+  const values = new Uint32Array(batch);
+  for (let i = 0; i < count; i += batch) {
+    const some = count - i < batch ? values.subarray(0, count - i) : values;
+    for (let at = 0; at < some.length; at++) some[at] = i + at;
+    channel.sendAll(some);
   }
 }
 

@@ -399,6 +399,8 @@ export abstract class Queue<T = unknown, I = T> extends Container {
     const { wanted } = this;
     const end = Math.min(list.length, sent + BATCH);
     let to = wanted === undefined ? end : sent;
+    // A typed array's elements are all of one type.
+    if (typeof list[to] === wanted && ArrayBuffer.isView(list)) to = end;
     while (to < end && typeof list[to] === wanted) to++;
     if (to === sent) throw refusedItem(this.field, list[sent]);
     const step = this.putMany(list, sent, to);
