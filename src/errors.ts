@@ -97,10 +97,11 @@ export class BusyError extends SabheapError {
   }
 }
 
-/** This thread may not block (a page's main thread), and spinning did not get the lock. */
+/** This thread may not block (a page's main thread), and spinning did not get what was waited for. */
 export class BlockingNotAllowedError extends SabheapError {
-  constructor(address: number, asyncForm: string) {
-    super(`this thread may not block on the lock at ${hex(address)}: use ${asyncForm} here`);
+  /** @param subject what was waited for: a lock, a `'Channel'` */
+  constructor(address: number, asyncForm: string, subject = 'lock') {
+    super(`this thread may not block on the ${subject} at ${hex(address)}: use ${asyncForm} here`);
   }
 }
 

@@ -1,10 +1,10 @@
 /**
- * Channel: addresses from one thread to another, one at a time or in batches of 256. The consumer checks
- * that they arrive in order.
+ * Channel: addresses from one thread to another, one at a time (1,024 cells) or in batches of 256 (16,384
+ * cells, out of a Uint32Array). The consumer checks that they arrive in order.
  *
- *     channel     Channel of u32, 1,024 cells
- *     spsc-ring   SpscRing of u32, 1,024 cells
- *     messages    `postMessage` of a number
+ *     channel     Channel of u32
+ *     spsc-ring   SpscRing of u32
+ *     messages    `postMessage` of a number: streamed, or each answered before the next is sent
  */
 
 import { Worker } from 'node:worker_threads';
@@ -14,19 +14,26 @@ import { type Job, type Numbers, option } from '../job.ts';
 import { createSite } from '../subject-table.ts';
 
 const CAPACITY = 1024;
+const BATCH_CAPACITY = 16_384;
 const ROOT = 'channel';
 
-/** `rate`: messages a second; options `batch` (1: no batches), `count`. */
+/** `rate`: messages a second, there and back being one; options `batch` (1: no batches), `count`, `answered`. */
 export async function measureChannel(job: Job): Promise<Numbers> {
-  if (job.subject === 'messages') return { rate: await measureMessages(option(job, 'count', 100_000)) };
+  if (job.subject === 'messages') {
+    const measure = option(job, 'answered', 0) === 1 ? measureRoundTrips : measureMessages;
+    return { rate: await measure(option(job, 'count', 100_000)) };
+  }
+  const capacity = option(job, 'batch', 1) === 1 ? CAPACITY : BATCH_CAPACITY;
   const site = createSite('heap', 16 * MiB);
   const heap = site.heap!;
   const channel =
     job.subject === 'channel'
-      ? Channel.create(heap, u32, { capacity: CAPACITY })
-      : SpscRing.create(heap, u32, { capacity: CAPACITY });
+      ? Channel.create(heap, u32, { capacity })
+      : SpscRing.create(heap, u32, { capacity });
   heap.roots.set(ROOT, channel);
-  const all = await runCrew(job, 'channel', 2, site, makeCommon(2, 0, 0));
+  // The members open the heap, and in it the queue.
+  const options = { ...job.options, ring: Number(job.subject === 'spsc-ring') };
+  const all = await runCrew({ ...job, subject: 'heap', options }, 'channel', 2, site, makeCommon(2, 0, 0));
   return { rate: option(job, 'count', 100_000) / secondsOf(all) };
 }
 
@@ -34,7 +41,9 @@ export async function measureChannel(job: Job): Promise<Numbers> {
 export function channelPart({ site, board, member, job }: Part): Numbers {
   const { roots } = site!.heap!;
   const channel =
-    job.subject === 'channel' ? roots.open(ROOT, Channel.type(u32))! : roots.open(ROOT, SpscRing.type(u32))!;
+    option(job, 'ring', 0) === 0
+      ? roots.open(ROOT, Channel.type(u32))!
+      : roots.open(ROOT, SpscRing.type(u32))!;
   const batch = option(job, 'batch', 1);
   const count = option(job, 'count', 100_000);
   const go = member === 1 ? send : receive;
@@ -54,11 +63,11 @@ function send(channel: Ends, count: number, batch: number): void {
     for (let i = 0; i < count; i++) channel.send(i);
     return;
   }
-  const values = new Array<number>(batch).fill(0);
-  for (let i = 0; i < count; i += values.length) {
-    values.length = Math.min(batch, count - i);
-    for (let at = 0; at < values.length; at++) values[at] = i + at;
-    channel.sendAll(values);
+  const values = new Uint32Array(batch);
+  for (let i = 0; i < count; i += batch) {
+    const some = count - i < batch ? values.subarray(0, count - i) : values;
+    for (let at = 0; at < some.length; at++) some[at] = i + at;
+    channel.sendAll(some);
   }
 }
 
@@ -69,8 +78,8 @@ function receive(channel: Ends, count: number, batch: number): void {
   }
   const into: number[] = [];
   for (let i = 0; i < count; ) {
-    into.length = 0;
-    for (const value of channel.recvMany(batch, into)) if (value !== i++) throw new Error('out of order');
+    for (const value of channel.recvMany(Math.min(batch, count - i), into))
+      if (value !== i++) throw new Error('out of order');
   }
 }
 
@@ -88,5 +97,24 @@ async function measureMessages(count: number): Promise<number> {
       if (expected === count) began = clock();
       if (expected === 2 * count) resolve(count / ((clock() - began) / 1000));
     });
+  });
+}
+
+async function measureRoundTrips(count: number): Promise<number> {
+  const worker = new Worker(new URL('../../workers/bench/echo.js', import.meta.url));
+  return await new Promise((resolve, reject) => {
+    let left = 2 * count;
+    let began = 0;
+    worker.on('error', reject);
+    worker.on('message', () => {
+      // The first ones are for the compiler.
+      if (--left === count) began = clock();
+      if (left > 0) worker.postMessage(left);
+      else {
+        resolve(count / ((clock() - began) / 1000));
+        void worker.terminate();
+      }
+    });
+    worker.postMessage(left);
   });
 }

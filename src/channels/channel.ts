@@ -1,10 +1,11 @@
 /**
  * Channel: a bounded queue for many producers and many consumers. No locks: cells are claimed.
  *
- *     address ▶ kind, hash, capacity   128 ┌ tail ┐   256 ┌ head ┐   384 ┌ items ┬ room ┐   512 ┌ cell 0 ┬ …
- *               (queue-block.ts)           └──────┘       └──────┘       └ events ──────┘       └────────┴──
- *     cell      │ state │ value │              tail      │ closed 1 │ position 31 │     lap, then index in it
- *     state     │ turn 14 │ state 3 │ claimer: slot generation 7, slot 8 │              turn: the position's lap
+ *     address ▶ kind, hash, capacity   128 ┌ tail ┐   256 ┌ head ┐   384 ┌ items ┬ room ┐   512 ┌ state 0 ┬ …
+ *               (queue-block.ts)           └──────┘       └──────┘       └ events ──────┘       │ values │ …
+ *     state     │ turn 14 │ state 3 │ low 15 │     tail      │ closed 1 │ position 31 │   lap, then index in it
+ *     turn      the position's lap
+ *     low       of a claim: slot generation 7, slot 8; EMPTY, FULL: how many after it certainly are so too
  *
  *     of this turn │ a sender whose turn it is   │ a receiver whose turn it is
  *     EMPTY        │ claims: WRITING(me)         │ nothing there; the end, when closed
@@ -22,39 +23,41 @@
  *
  * Invariants: 1. No cell before the tail (head) can be claimed but by whoever moved it: both move one way,
  * but that a receiver who gives up takes the head back. 2. Once `closed` is set no further cell becomes FULL
- * whose claim had not moved the tail before.
- *
- * Source: D. Vyukov, "Bounded MPMC queue", 2010, with the claim in the cell in place of the counter.
+ * whose claim had not moved the tail before. Source: D. Vyukov, "Bounded MPMC queue", 2010, with the claim
+ * in the cell in place of the counter.
  */
 
 import { addressOfHandle, type Handle } from '../containers/container.ts';
 import type { ContainerStore } from '../containers/store.ts';
 import type { Address } from '../memory/address.ts';
-import { atomicLoad, atomicOr, atomicStore, compareExchange } from '../memory/atomics.ts';
+import { atomicLoad, atomicStore, compareExchange } from '../memory/atomics.ts';
 import { checkInteger } from '../memory/layout.ts';
-import { type DropBlock, type Dropper, kindWord, registerKind } from '../structs/drop.ts';
+import { type Dropper, kindWord, registerKind } from '../structs/drop.ts';
 import { checkField, type Field } from '../structs/field.ts';
-import { type Received, type Sent, strideOf, valueOffset } from './item.ts';
+import { type Received, type Sent, strideOf } from './item.ts';
 import { BATCH, CLOSED, ENDED, FULL_UP, NONE, Queue, SENT } from './queue.ts';
-import { createBlock, dropQueue, ITEMS_START, openBlock, type QueueShape } from './queue-block.ts';
+import {
+  createBlock,
+  dropItems,
+  ITEMS_START,
+  openBlock,
+  type QueueShape,
+  valuesStart,
+} from './queue-block.ts';
 
-// Offsets in bytes.
-const TAIL = 128;
-const HEAD = 256;
-const ITEMS = 384;
-const ROOM = 388;
 /** Bytes of a cell's state word. */
 const STATE_BYTES = 4;
 
 /** At most so many cells: leaves 11 bits for turns. */
 const MAX_CAPACITY = 2 ** 20;
 
-const CLOSED_BIT = 1 << 31;
 const POSITION_BITS = 31;
 const POSITION_MASK = 0x7fffffff;
 
 // The state word.
 const CLAIMER_MASK = 0x7fff;
+/** Of an EMPTY and a FULL cell: how many after it are for certain EMPTY, or filled with it. */
+const SPAN_MASK = 0x7fff;
 const STATE_MASK = 7 << 15;
 const EMPTY = 0 << 15;
 const WRITING = 1 << 15;
@@ -81,7 +84,7 @@ const AGAIN: unique symbol = Symbol('again');
 const SHAPE: QueueShape = {
   kind: registerKind(kindWord('CHAN'), 'Channel', dropChannel),
   name: 'a channel',
-  before: STATE_BYTES,
+  stateBytes: STATE_BYTES,
 };
 
 /** Types only: what the channel of a handle carries. */
@@ -101,17 +104,13 @@ export interface ChannelOptions {
 /** A bounded queue among threads. Thread-safe; each thread opens its own object. */
 export class Channel<T = unknown, I = T> extends Queue<T, I> {
   protected override readonly kind = 'Channel';
-  protected override readonly dropBlock: DropBlock = dropChannel;
-  // Indexes of words.
-  private readonly tail: number;
-  private readonly head: number;
-  private readonly itemsEvent: number;
-  private readonly roomEvent: number;
+  protected override readonly stateBytes = STATE_BYTES;
+  /** Index of the first state word. */
   private readonly cells: number;
-  /** Of a cell, in words. */
+  /** Of the first value, in bytes. */
+  private readonly values: number;
+  /** Of a value, in bytes. */
   private readonly stride: number;
-  /** From a cell to its value, in words. */
-  private readonly valueWord: number;
   /** Low bits of a position: the index in its lap. */
   private readonly indexMask: number;
   private readonly lapShift: number;
@@ -124,14 +123,10 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
   private runLength = 0;
 
   private constructor(store: ContainerStore, address: Address, field: Field, capacity: number) {
-    super(store, address, field, capacity, { items: (address + ITEMS) >>> 2, room: (address + ROOM) >>> 2 });
-    this.tail = (address + TAIL) >>> 2;
-    this.head = (address + HEAD) >>> 2;
-    this.itemsEvent = (address + ITEMS) >>> 2;
-    this.roomEvent = (address + ROOM) >>> 2;
+    super(store, address, field, capacity);
     this.cells = (address + ITEMS_START) >>> 2;
-    this.stride = strideOf(field, STATE_BYTES) >>> 2;
-    this.valueWord = valueOffset(field, STATE_BYTES) >>> 2;
+    this.values = address + valuesStart(STATE_BYTES, capacity);
+    this.stride = strideOf(field);
     this.lapShift = 32 - Math.clz32(capacity - 1);
     this.indexMask = (1 << this.lapShift) - 1;
     this.turnMask = ((1 << Math.min(TURN_BITS, POSITION_BITS - this.lapShift)) - 1) << TURN_SHIFT;
@@ -218,11 +213,6 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
     return Math.max(0, Math.min(wrapped, this.capacity));
   }
 
-  override get closed(): boolean {
-    this.checkLive();
-    return atomicLoad(this.i32, this.tail) < 0;
-  }
-
   // ── Positions and cells ─────────────────────────────────────────────────────────────────────────
 
   private next(at: number): number {
@@ -238,7 +228,7 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
 
   /** Index of a position's state word. */
   private cellOf(at: number): number {
-    return this.cells + (at & this.indexMask) * this.stride;
+    return this.cells + (at & this.indexMask);
   }
 
   /** The bits that the state word has while it is the position's turn. */
@@ -250,9 +240,14 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
     return (turn + ONE_TURN) & this.turnMask;
   }
 
-  /** Where a cell's value lies, in bytes. */
-  private valueAt(cell: number): number {
-    return ((cell + this.valueWord) << 2) >>> 0;
+  /** Where a position's value lies, in bytes. */
+  private valueAt(at: number): number {
+    return this.values + (at & this.indexMask) * this.stride;
+  }
+
+  /** Whether it is the turn of a position and its cell is in `state`. */
+  private isIn(state: number, at: number): boolean {
+    return (this.i32[this.cellOf(at)]! & ~SPAN_MASK) === (this.turnOf(at) | state);
   }
 
   /** Whether a state word is of a turn before `turn`. Turns wrap: the nearer half comes before. */
@@ -286,7 +281,7 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
       const cell = this.cellOf(at);
       const turn = this.turnOf(at);
       const seen = i32[cell]!;
-      if (seen !== (turn | EMPTY)) {
+      if ((seen & ~SPAN_MASK) !== (turn | EMPTY)) {
         if (this.isBefore(seen, turn)) return IS_FULL_UP;
         compareExchange(i32, tail, at, this.next(at));
         continue;
@@ -295,7 +290,7 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
       const next = this.next(at);
       const found = compareExchange(i32, tail, at, next);
       if (found !== at && !this.confirm(at, cell, turn, found)) continue;
-      this.fill(cell, turn, value);
+      this.fill(at, cell, turn, value);
       if ((atomicLoad(i32, this.itemsEvent) & SLEEPERS) !== 0) this.forItems.wakeSleepers(1);
       if ((i32[this.roomEvent]! & SLEEPERS) !== 0) this.wakeSender(next);
       return IS_SENT;
@@ -309,13 +304,15 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
       if (first < 0) return IS_CLOSED;
       const cell = this.cellOf(first);
       const turn = this.turnOf(first);
-      if (i32[cell] !== (turn | EMPTY)) {
-        if (this.isBefore(atomicLoad(i32, cell), turn)) return 0;
-        if (i32[cell] !== (turn | EMPTY)) compareExchange(i32, tail, first, this.next(first));
+      const seen = i32[cell]!;
+      if ((seen & ~SPAN_MASK) !== (turn | EMPTY)) {
+        if (this.isBefore(seen, turn)) return 0;
+        compareExchange(i32, tail, first, this.next(first));
         continue;
       }
-      if (compareExchange(i32, cell, turn | EMPTY, turn | this.writing) !== (turn | EMPTY)) continue;
-      const end = this.runOf(this.next(first), Math.min(to - from, MOST) - 1, EMPTY, EMPTY);
+      if (compareExchange(i32, cell, seen, turn | this.writing) !== seen) continue;
+      const known = seen & SPAN_MASK;
+      const end = this.runOf(this.next(first), known, Math.min(to - from, MOST) - 1, EMPTY, EMPTY);
       let count = this.runLength;
       const found = compareExchange(i32, tail, first, end);
       if (found !== first) {
@@ -331,22 +328,24 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
 
   /**
    * How many cells in a row, from `at` on, are in `state` or `rest` of their turn, up to `most`: `runLength`.
-   * A run ends with its lap at the latest.
+   * The first `known` are. A run ends with its lap at the latest.
    * Answers the position after them. Since nobody passes the claimed cell before them but by the tail (head),
    * one CAS of that takes them all.
    */
-  private runOf(at: number, most: number, state: number, rest: number): number {
-    const { i32, stride } = this;
+  private runOf(at: number, known: number, most: number, state: number, rest: number): number {
+    const { i32 } = this;
     const index = at & this.indexMask;
     const left = index === 0 ? 0 : Math.min(most, this.capacity - index);
     const turn = this.turnOf(at);
-    let cell = this.cellOf(at);
-    let count = 0;
+    const cell = this.cellOf(at);
+    let count = Math.min(known, left);
     while (count < left) {
-      const seen = i32[cell]!;
-      // The atomic load pairs with the store that published a run or item with its first cell.
-      if (seen !== (turn | rest) && (seen !== (turn | state) || atomicLoad(i32, cell) !== seen)) break;
-      cell += stride;
+      const seen = i32[cell + count]! & ~SPAN_MASK;
+      if (seen !== (turn | rest)) {
+        if (seen !== (turn | state)) break;
+        // Pairs with the store that published a run or item with its first cell.
+        atomicLoad(i32, cell + count);
+      }
       count++;
     }
     this.runLength = count;
@@ -362,10 +361,10 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
   }
 
   /** Writes the value into a claimed cell and publishes it. When it cannot be written the cell is void. */
-  private fill(cell: number, turn: number, value: I): void {
+  private fill(at: number, cell: number, turn: number, value: I): void {
     let state = VOID;
     try {
-      this.items.write(this.valueAt(cell), value);
+      this.items.write(this.valueAt(at), value);
       state = FULL;
     } finally {
       // Publishes: the value. Pairs with the CAS that claims the cell in `poll`.
@@ -376,27 +375,34 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
 
   /** The same for a run of claimed cells. From a value on that cannot be written they are void. */
   private fillRun(first: number, values: readonly I[], from: number, count: number): void {
-    const { i32, items, stride } = this;
-    const firstCell = this.cellOf(first);
-    const turn = this.turnOf(first);
-    let cell = firstCell;
+    const { items, stride } = this;
+    const address = this.valueAt(first);
     let filled = 0;
     try {
+      if (items.run !== undefined) {
+        items.run.put(address, values as readonly number[], from, count);
+        filled = count;
+      }
       while (filled < count) {
-        items.write(this.valueAt(cell), values[from + filled]!);
-        if (filled > 0) i32[cell] = turn | FULL_REST;
-        cell += stride;
+        items.write(address + filled * stride, values[from + filled]!);
         filled++;
       }
     } finally {
-      for (let index = Math.max(filled, 1); index < count; index++) {
-        i32[firstCell + index * stride] = turn | VOID;
-      }
-      // Publishes: all of the run, which nobody gets at but past its first cell. Pairs with `poll` and `runOf`.
-      atomicStore(i32, firstCell, turn | (filled === 0 ? VOID : FULL));
-      if ((atomicLoad(i32, this.itemsEvent) & SLEEPERS) !== 0) this.forItems.wakeSleepers(count);
-      if (filled < count) this.voided();
+      this.publishRun(first, filled, count);
     }
+  }
+
+  /** Of the `count` cells of a claimed run the first `filled` become full, the others void. */
+  private publishRun(first: number, filled: number, count: number): void {
+    const { i32 } = this;
+    const cell = this.cellOf(first);
+    const turn = this.turnOf(first);
+    if (filled > 1) i32.fill(turn | FULL_REST, cell + 1, cell + filled);
+    if (filled < count) i32.fill(turn | VOID, cell + filled, cell + count);
+    // Publishes: all of the run, which nobody gets at but past its first cell. Pairs with `poll` and `runOf`.
+    atomicStore(i32, cell, turn | (filled === 0 ? VOID : FULL | (filled - 1)));
+    if ((atomicLoad(i32, this.itemsEvent) & SLEEPERS) !== 0) this.forItems.wakeSleepers(count);
+    if (filled < count) this.voided();
   }
 
   /** After cells were voided: if nothing comes before them they need not wait for a receiver. */
@@ -416,7 +422,7 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
 
   /** Another sender may sleep while there is room at `at`: its wake-up went to one that was not in time. */
   private wakeSender(at: number): void {
-    if (this.i32[this.cellOf(at)] === (this.turnOf(at) | EMPTY)) this.forRoom.wakeSleepers(1);
+    if (this.isIn(EMPTY, at)) this.forRoom.wakeSleepers(1);
   }
 
   // ── Receiving ───────────────────────────────────────────────────────────────────────────────────
@@ -429,7 +435,8 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
       const cell = this.cellOf(at);
       const turn = this.turnOf(at);
       const seen = i32[cell]!;
-      if (seen !== (turn | FULL) && seen !== (turn | FULL_REST)) {
+      const state = seen & ~SPAN_MASK;
+      if (state !== (turn | FULL) && state !== (turn | FULL_REST)) {
         const answer = this.look(at);
         if (answer !== AGAIN) return answer;
         continue;
@@ -441,7 +448,7 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
         this.unclaim(cell, turn, seen);
         continue;
       }
-      const value = this.takeOut(cell, turn);
+      const value = this.takeOut(at, cell, turn);
       if ((atomicLoad(i32, this.roomEvent) & SLEEPERS) !== 0) this.forRoom.wakeSleepers(1);
       if ((i32[this.itemsEvent]! & SLEEPERS) !== 0) this.wakeReceiver(next);
       return value;
@@ -456,13 +463,15 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
       const cell = this.cellOf(first);
       const turn = this.turnOf(first);
       const seen = i32[cell]!;
-      if (seen !== (turn | FULL) && seen !== (turn | FULL_REST)) {
+      const state = seen & ~SPAN_MASK;
+      if (state !== (turn | FULL) && state !== (turn | FULL_REST)) {
         const answer = this.look(first);
         if (answer !== AGAIN) return answer === ENDED ? IS_CLOSED : 0;
         continue;
       }
       if (compareExchange(i32, cell, seen, turn | this.reading) !== seen) continue;
-      const end = this.runOf(this.next(first), Math.min(most, MOST) - 1, FULL, FULL_REST);
+      const known = seen & SPAN_MASK;
+      const end = this.runOf(this.next(first), known, Math.min(most, MOST) - 1, FULL, FULL_REST);
       let count = this.runLength;
       const found = compareExchange(i32, head, first, end);
       if (found !== first) {
@@ -479,8 +488,8 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
   }
 
   /** Takes the value out of a claimed cell. What cannot be taken is dropped. */
-  private takeOut(cell: number, turn: number): T {
-    const value = this.valueAt(cell);
+  private takeOut(at: number, cell: number, turn: number): T {
+    const value = this.valueAt(at);
     try {
       return this.items.take(value) as T;
     } catch (error) {
@@ -494,43 +503,43 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
 
   /**
    * The same for a run of claimed cells, up to an item that cannot be taken: that one comes first in the next
-   * call, which drops it and throws.
+   * call, which drops it, puts the rest back and throws.
    */
   private takeOutRun(first: number, count: number, into: T[]): number {
-    const { i32, items, stride } = this;
-    const firstCell = this.cellOf(first);
-    const free = this.nextTurn(this.turnOf(first)) | EMPTY;
-    into[0] = this.takeFirst(first, count);
-    let cell = firstCell + stride;
-    let taken = 1;
+    const { items, stride } = this;
+    const address = this.valueAt(first);
+    let taken = 0;
     try {
+      if (items.run !== undefined) {
+        items.run.take(address, into as number[], count);
+        taken = count;
+      }
       while (taken < count) {
-        into[taken] = items.take(this.valueAt(cell)) as T;
-        i32[cell] = free;
-        cell += stride;
+        into[taken] = items.take(address + taken * stride) as T;
         taken++;
       }
-    } catch {
+    } catch (error) {
+      if (taken === 0) {
+        items.drop(address);
+        if (count > 1) this.putBack(first + 1);
+        this.freeRun(first, 1);
+        throw error;
+      }
       this.putBack(first + taken);
     }
-    // Publishes: that all of the run is free, which no sender gets at but past its first cell.
-    atomicStore(i32, firstCell, free);
-    if ((atomicLoad(i32, this.roomEvent) & SLEEPERS) !== 0) this.forRoom.wakeSleepers(taken);
+    this.freeRun(first, taken);
     return taken;
   }
 
-  /** The first item of a run. When it cannot be taken it is dropped and the rest put back. */
-  private takeFirst(first: number, count: number): T {
+  /** Gives the first `count` cells of a claimed run back to the senders. */
+  private freeRun(first: number, count: number): void {
+    const { i32 } = this;
     const cell = this.cellOf(first);
-    const value = this.valueAt(cell);
-    try {
-      return this.items.take(value) as T;
-    } catch (error) {
-      this.items.drop(value);
-      if (count > 1) this.putBack(this.next(first));
-      atomicStore(this.i32, cell, this.nextTurn(this.turnOf(first)) | EMPTY);
-      throw error;
-    }
+    const free = this.nextTurn(this.turnOf(first)) | EMPTY;
+    if (count > 1) i32.fill(free, cell + 1, cell + count);
+    // Publishes: that all of the run is free, which no sender gets at but past its first cell.
+    atomicStore(i32, cell, free | (count - 1));
+    if ((atomicLoad(i32, this.roomEvent) & SLEEPERS) !== 0) this.forRoom.wakeSleepers(count);
   }
 
   /** Gives up the rest of a run: the head goes back to it. It may lie anywhere before the first full cell. */
@@ -541,8 +550,10 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
 
   /** Gives up a claim that was none. Whoever passed on over the cell meanwhile finds it again. */
   private unclaim(cell: number, turn: number, state: number): void {
-    if (compareExchange(this.i32, cell, turn | this.reading, state) !== (turn | this.reading)) return;
-    this.putBack(this.positionOf((cell - this.cells) / this.stride, turn));
+    const claim = turn | this.reading;
+    // Without its span: others may have taken what came after it.
+    if (compareExchange(this.i32, cell, claim, state & ~SPAN_MASK) !== claim) return;
+    this.putBack(this.positionOf(cell - this.cells, turn));
   }
 
   /** Looks at the cell at the head, which was not full. Frees it when void; passes on when it is in hand. */
@@ -573,22 +584,17 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
     const closed = atomicLoad(i32, this.tail) < 0;
     const turn = this.turnOf(at);
     const seen = atomicLoad(i32, this.cellOf(at));
-    if (this.isBefore(seen, turn) || seen === (turn | EMPTY)) return closed;
+    if (this.isBefore(seen, turn) || (seen & ~SPAN_MASK) === (turn | EMPTY)) return closed;
     return ((seen ^ turn) & this.turnMask) !== 0 || (seen & STATE_MASK) !== WRITING;
   }
 
   /** As `wakeSender`, for a receiver while there is an item at `at`. */
   private wakeReceiver(at: number): void {
-    if (this.i32[this.cellOf(at)] === (this.turnOf(at) | FULL)) this.forItems.wakeSleepers(1);
-  }
-
-  // ── The end ─────────────────────────────────────────────────────────────────────────────────────
-
-  protected override shut(): boolean {
-    return atomicOr(this.i32, this.tail, CLOSED_BIT) >= 0;
+    if (this.isIn(FULL, at)) this.forItems.wakeSleepers(1);
   }
 }
 
 function dropChannel(dropper: Dropper, address: number): void {
-  dropQueue(dropper, address, STATE_BYTES);
+  dropItems(dropper, address, STATE_BYTES);
+  dropper.free(address);
 }

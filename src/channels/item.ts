@@ -16,6 +16,7 @@ import { alignUp, UNIT } from '../memory/address.ts';
 import { dropOwned } from '../structs/drop.ts';
 import { type Field, show, type taken } from '../structs/field.ts';
 import type { FieldInit } from '../structs/inference.ts';
+import { type RunCopy, runCopyOf } from './run-copy.ts';
 
 /** What receiving an item gives: what owns is moved out, all else copied. */
 export type Received<F> = Taken<F>;
@@ -32,6 +33,8 @@ export interface Items {
   take(address: number): unknown;
   /** Drops what the value owns; its owning words become 0. */
   drop(address: number): void;
+  /** For numbers of 4 and 8 bytes: how many of them, one after the other, go in and out. */
+  readonly run: RunCopy | undefined;
 }
 
 /** The field's values in this heap. */
@@ -39,7 +42,10 @@ export function bindItems(field: Field, store: ContainerStore, path: string): It
   const { read, load = read, take, write } = field.bind(store, path);
   const wanted = wantedType(field.kind);
   const { owning } = field;
-  if (owning.length === 0) return { wanted, write, take: load, drop: () => {} };
+  if (owning.length === 0) {
+    const run = runCopyOf(field.kind, store.memory);
+    return { wanted, write, take: load, drop: () => {}, run };
+  }
   const home = homeOf(store);
   const { u32 } = store.memory;
   const drop = (address: number): void => dropOwned(home, owning, address);
@@ -65,7 +71,7 @@ export function bindItems(field: Field, store: ContainerStore, path: string): It
       drop(address);
     }
   };
-  return { wanted, write: send, take: take ?? takeCopy, drop };
+  return { wanted, write: send, take: take ?? takeCopy, drop, run: undefined };
 }
 
 function wantedType(kind: string): 'number' | 'bigint' | undefined {
@@ -82,16 +88,7 @@ export function refusedItem(field: Field, value: unknown): TypeError {
 /** What a field and a registered layout have in common. */
 export type Shape = Pick<Field, 'size' | 'align'>;
 
-/** Bytes from one item to the next, when `before` bytes of 4-byte words come before each value. */
-export function strideOf(field: Shape, before: number): number {
-  return alignUp(valueOffset(field, before) + field.size, alignOf(field));
-}
-
-/** Bytes from an item's start to its value. */
-export function valueOffset(field: Shape, before: number): number {
-  return alignUp(before, alignOf(field));
-}
-
-function alignOf(field: Shape): number {
-  return field.align > 4 ? UNIT : 4;
+/** Bytes from one value to the next. */
+export function strideOf(field: Shape): number {
+  return alignUp(field.size, field.align > 4 ? UNIT : 4);
 }

@@ -1,24 +1,36 @@
 /**
  * Queue block: what the blocks of channels and rings have in common, and how they are made and dropped.
  *
- *     address ▶ ┌ kind ┬ hash ┬ capacity ┬ … to 512 the queue's own words ─┐ 512 ┌ item ┬ item ┬ …
- *               └──────┴──────┴──────────┴─────────────────────────────────┘     └──────┴──────┴──
- *     item      │ words before the value, if any │ value │
+ *     address ▶ ┌ kind ┬ hash ┬ capacity ┬ … ┐ 128 ┌ tail ┐ 256 ┌ head ┐ 384 ┌ items ┬ room ┐
+ *               └──────┴──────┴──────────┴───┘     └──────┘     └──────┘     └ events ──────┘
+ *           512 ┌ state ┬ … ┐ ┌ value ┬ …
+ *               └───────┴───┘ └───────┴──
+ *
+ * What tells of the cells comes first (a channel's states; a ring has none), then, on a line of its own,
+ * their values without gaps: runs of them are copied.
  */
 
 import { checkHeader, HEADER_BYTES, hashAt, layHeader } from '../containers/container.ts';
 import type { ContainerStore } from '../containers/store.ts';
 import { HeapCorruptionError, OutOfMemoryError } from '../errors.ts';
-import { type Address, NULL } from '../memory/address.ts';
+import { type Address, alignUp, NULL } from '../memory/address.ts';
 import type { Dropper } from '../structs/drop.ts';
 import { checkField, type Field } from '../structs/field.ts';
 import { fieldWithHash, hashOfField, registerLayout } from '../structs/schema.ts';
-import { strideOf, valueOffset } from './item.ts';
+import { type Shape, strideOf } from './item.ts';
 
 // Offsets in bytes.
 const HASH = 4;
 const CAPACITY = HEADER_BYTES;
-/** Offset of the first item. */
+/** Where the next item goes: a position, and the highest bit once the queue is closed. */
+export const TAIL = 128;
+/** The position where the next item comes from. */
+export const HEAD = 256;
+/** The event that those sleep on who wait for an item. */
+export const ITEMS = 384;
+/** The event that those sleep on who wait for room. */
+export const ROOM = 388;
+/** Offset of the first state, or of the first value where there are none. */
 export const ITEMS_START = 512;
 const LINE_BYTES = 128;
 
@@ -27,8 +39,17 @@ export interface QueueShape {
   readonly kind: number;
   /** In messages: 'a channel'. */
   readonly name: string;
-  /** Bytes before each value. */
-  readonly before: number;
+  /** Bytes of a cell's state. */
+  readonly stateBytes: number;
+}
+
+/** Offset of the first value. */
+export function valuesStart(stateBytes: number, capacity: number): number {
+  return alignUp(ITEMS_START + stateBytes * capacity, LINE_BYTES);
+}
+
+function byteLengthOf(field: Shape, stateBytes: number, capacity: number): number {
+  return valuesStart(stateBytes, capacity) + capacity * strideOf(field);
 }
 
 /**
@@ -43,7 +64,7 @@ export function createBlock(
   capacity: number,
 ): Address {
   const hash = registerLayout(field, store);
-  const byteLength = ITEMS_START + capacity * strideOf(field, shape.before);
+  const byteLength = byteLengthOf(field, shape.stateBytes, capacity);
   const address = store.allocZeroed(byteLength, LINE_BYTES);
   if (address === NULL) throw new OutOfMemoryError(byteLength, `${shape.name} of ${capacity} items`);
   store.memory.u32[(address + CAPACITY) >>> 2] = capacity;
@@ -68,22 +89,22 @@ export function openBlock(
   checkHeader(store, address, shape.kind, given && hashOfField(given));
   const field = given ?? fieldWithHash(hashAt(store, address), store);
   const capacity = store.memory.u32[(address + CAPACITY) >>> 2]!;
-  const byteLength = ITEMS_START + capacity * strideOf(field, shape.before);
+  const byteLength = byteLengthOf(field, shape.stateBytes, capacity);
   if (capacity === 0 || byteLength > store.sizeOf(address)) {
     throw new HeapCorruptionError(address, `${shape.name} has a capacity of ${capacity}`);
   }
   return { field, capacity };
 }
 
-/** Drops what is inside, and frees the block. No thread may use it any more. */
-export function dropQueue(dropper: Dropper, address: number, before: number): void {
+/** Has what is inside dropped. No thread may use the queue any more. */
+export function dropItems(dropper: Dropper, address: number, stateBytes: number): void {
   const { memory, layouts } = dropper.store;
   const layout = layouts.find(memory.u32[(address + HASH) >>> 2]!);
   if (layout !== undefined && layout.owning.length > 0) {
-    const stride = strideOf(layout, before);
-    const first = address + ITEMS_START + valueOffset(layout, before);
-    const end = first + memory.u32[(address + CAPACITY) >>> 2]! * stride;
+    const stride = strideOf(layout);
+    const capacity = memory.u32[(address + CAPACITY) >>> 2]!;
+    const first = address + valuesStart(stateBytes, capacity);
+    const end = first + capacity * stride;
     for (let value = first; value < end; value += stride) dropper.pushOwned(layout.owning, value);
   }
-  dropper.free(address);
 }

@@ -17,16 +17,19 @@
  */
 
 import { Container } from '../containers/container.ts';
-import type { ContainerStore } from '../containers/store.ts';
-import { ClosedError } from '../errors.ts';
+import { type ContainerStore, homeOf } from '../containers/store.ts';
+import { BlockingNotAllowedError, ClosedError } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
-import { compareExchange } from '../memory/atomics.ts';
+import { atomicLoad, atomicOr, compareExchange } from '../memory/atomics.ts';
 import { checkInteger } from '../memory/layout.ts';
-import { type DropBlock, Dropper } from '../structs/drop.ts';
+import { Dropper } from '../structs/drop.ts';
 import type { Field } from '../structs/field.ts';
 import { INSPECT, type Inspector } from '../structs/place.ts';
 import { bindItems, type Items, refusedItem } from './item.ts';
-import { deadlineOf, type QueueWaitOptions, type Waited, Waiting } from './waiting.ts';
+import { dropItems, HEAD, ITEMS, ROOM, TAIL } from './queue-block.ts';
+import { deadlineOf, letOthersRun, type QueueWaitOptions, type Waited, Waiting } from './waiting.ts';
+
+const CLOSED_BIT = 1 << 31;
 
 /** What an attempt to send ended with. */
 export const SENT = 1;
@@ -46,16 +49,11 @@ export type TryReceived<T> =
 /** How many items an attempt sends or receives at most: so many cells may be claimed and not yet filled. */
 export const BATCH = 256;
 
+/** How long `for await` keeps the event loop to itself, in ms. */
+const TURN_MS = 5;
+
 const EMPTY_ANSWER = Object.freeze({ status: 'empty' } as const);
 const CLOSED_ANSWER = Object.freeze({ status: 'closed' } as const);
-
-/** Where in the bytes a queue has what the waits need. Indexes of 32-bit words. */
-export interface QueueWords {
-  /** The event that those sleep on who wait for an item. */
-  readonly items: number;
-  /** The event that those sleep on who wait for room. */
-  readonly room: number;
-}
 
 /** One thread's object for a queue. `T` is what is received, `I` what can be sent. */
 export abstract class Queue<T = unknown, I = T> extends Container {
@@ -68,6 +66,11 @@ export abstract class Queue<T = unknown, I = T> extends Container {
   /** False once released: what every attempt looks at first. */
   protected live = true;
   protected readonly i32: Int32Array;
+  // Indexes of words.
+  protected readonly tail: number;
+  protected readonly head: number;
+  protected readonly itemsEvent: number;
+  protected readonly roomEvent: number;
   protected readonly items: Items;
   /** The `typeof` of what can be sent, when the field does not check by itself. */
   protected readonly wanted: string | undefined;
@@ -75,26 +78,28 @@ export abstract class Queue<T = unknown, I = T> extends Container {
   protected readonly forRoom: Waiting;
   readonly #generation: number;
 
-  protected constructor(
-    store: ContainerStore,
-    address: Address,
-    field: Field,
-    capacity: number,
-    words: QueueWords,
-  ) {
+  protected constructor(store: ContainerStore, address: Address, field: Field, capacity: number) {
     super(store, address);
     this.field = field;
     this.capacity = capacity;
     this.i32 = store.memory.i32;
+    this.tail = (address + TAIL) >>> 2;
+    this.head = (address + HEAD) >>> 2;
+    this.itemsEvent = (address + ITEMS) >>> 2;
+    this.roomEvent = (address + ROOM) >>> 2;
     this.items = bindItems(field, store, 'item');
     this.wanted = this.items.wanted;
     this.#generation = store.generationOf(address);
     const { mayBlock } = store.thread;
     const isThere = (): boolean => this.live && store.generationOf(address) === this.#generation;
-    const wait = (event: number, isReady: () => boolean, form: string): Waiting =>
-      new Waiting(this.i32, event, mayBlock, { isReady, isThere }, form);
-    this.forItems = wait(words.items, () => this.canPoll(), 'recvAsync()');
-    this.forRoom = wait(words.room, () => this.canPut(), 'sendAsync()');
+    const forItems = { isReady: () => this.canPoll(), isThere };
+    const forRoom = { isReady: () => this.canPut(), isThere };
+    this.forItems = new Waiting(this.i32, this.itemsEvent, mayBlock, forItems, () =>
+      this.mayNotBlock('recvAsync()'),
+    );
+    this.forRoom = new Waiting(this.i32, this.roomEvent, mayBlock, forRoom, () =>
+      this.mayNotBlock('sendAsync()'),
+    );
   }
 
   // ── Attempts: what a queue has to know ──────────────────────────────────────────────────────────
@@ -111,12 +116,8 @@ export abstract class Queue<T = unknown, I = T> extends Container {
   protected abstract canPut(): boolean;
   /** Whether `poll` would not answer NONE. Reads atomically. */
   protected abstract canPoll(): boolean;
-  /** Marks the queue as closed, in one step. Answers whether it was open. */
-  protected abstract shut(): boolean;
   /** How many items are inside. May have changed when you look at it. */
   abstract get length(): number;
-  /** Whether it was closed. What is inside can still be received. */
-  abstract get closed(): boolean;
 
   // ── Sending ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -281,9 +282,20 @@ export abstract class Queue<T = unknown, I = T> extends Container {
     for (let item = this.recv(); item !== undefined; item = this.recv()) yield item;
   }
 
-  /** Receives until the queue is closed and drained. As long as items are there it does not yield to timers. */
+  /**
+   * Receives until the queue is closed and drained, without blocking the thread. Where items come without
+   * end, timers and the rest of the event loop have their turn every 5 ms.
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
-    for (let item = await this.recvAsync(); item !== undefined; item = await this.recvAsync()) yield item;
+    for (let began = performance.now(); ; ) {
+      if (performance.now() - began >= TURN_MS) {
+        await letOthersRun();
+        began = performance.now();
+      }
+      const item = await this.recvAsync();
+      if (item === undefined) return;
+      yield item;
+    }
   }
 
   // ── The end ─────────────────────────────────────────────────────────────────────────────────────
@@ -296,12 +308,16 @@ export abstract class Queue<T = unknown, I = T> extends Container {
    */
   close(): boolean {
     this.checkLive();
-    const closed = this.shut();
-    if (closed) {
-      this.forItems.wakeSleepers(Number.POSITIVE_INFINITY);
-      this.forRoom.wakeSleepers(Number.POSITIVE_INFINITY);
-    }
-    return closed;
+    if (atomicOr(this.i32, this.tail, CLOSED_BIT) < 0) return false;
+    this.forItems.wakeSleepers(Number.POSITIVE_INFINITY);
+    this.forRoom.wakeSleepers(Number.POSITIVE_INFINITY);
+    return true;
+  }
+
+  /** Whether it was closed. What is inside can still be received. */
+  get closed(): boolean {
+    this.checkLive();
+    return atomicLoad(this.i32, this.tail) < 0;
   }
 
   /** Whether it is closed and nothing is left inside: it will never give an item again. */
@@ -330,14 +346,16 @@ export abstract class Queue<T = unknown, I = T> extends Container {
     // The kind word goes first: of those who destroy it at once, the one that takes it does.
     const kind = this.i32[address >>> 2]!;
     if (!there || kind === 0 || compareExchange(this.i32, address >>> 2, kind, 0) !== kind) return false;
-    const dropper = new Dropper(store);
-    this.dropBlock(dropper, address);
+    // What is inside lies in the heap, also when the queue lies in an arena.
+    const dropper = new Dropper(homeOf(store));
+    dropItems(dropper, address, this.stateBytes);
     dropper.run();
+    store.free(address);
     return true;
   }
 
-  /** What drops a queue of this kind. */
-  protected abstract readonly dropBlock: DropBlock;
+  /** Bytes of a cell's state. */
+  protected abstract readonly stateBytes: number;
 
   /** What `JSON.stringify` shows. The items stay inside. */
   toJSON(): object {
@@ -364,6 +382,10 @@ export abstract class Queue<T = unknown, I = T> extends Container {
     return new ClosedError(this.kind, this.address);
   }
 
+  private mayNotBlock(asyncForm: string): Error {
+    return new BlockingNotAllowedError(this.address, asyncForm, this.kind);
+  }
+
   #listOf(values: Iterable<I>): readonly I[] {
     if (!this.live) this.checkLive();
     // Typed arrays serve as they are.
@@ -377,6 +399,8 @@ export abstract class Queue<T = unknown, I = T> extends Container {
     const { wanted } = this;
     const end = Math.min(list.length, sent + BATCH);
     let to = wanted === undefined ? end : sent;
+    // A typed array's elements are all of one type.
+    if (typeof list[to] === wanted && ArrayBuffer.isView(list)) to = end;
     while (to < end && typeof list[to] === wanted) to++;
     if (to === sent) throw refusedItem(this.field, list[sent]);
     const step = this.putMany(list, sent, to);
@@ -418,7 +442,9 @@ export abstract class Queue<T = unknown, I = T> extends Container {
 
 /** Sets the length of what was received; an end counts as none. */
 function cut<T>(into: T[], count: number): T[] {
-  into.length = Math.max(count, 0);
+  const length = Math.max(count, 0);
+  // Setting the same length costs as much as ten items.
+  if (into.length !== length) into.length = length;
   return into;
 }
 

@@ -27,25 +27,20 @@ import { addressOfHandle, type Handle } from '../containers/container.ts';
 import type { ContainerStore } from '../containers/store.ts';
 import { HeapCorruptionError, RoleTakenError } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
-import { atomicLoad, atomicOr, atomicStore, compareExchange } from '../memory/atomics.ts';
+import { atomicLoad, atomicStore, compareExchange } from '../memory/atomics.ts';
 import { checkInteger } from '../memory/layout.ts';
-import { type DropBlock, type Dropper, kindWord, registerKind } from '../structs/drop.ts';
+import { type Dropper, kindWord, registerKind } from '../structs/drop.ts';
 import { checkField, type Field } from '../structs/field.ts';
 import { type Received, type Sent, strideOf } from './item.ts';
 import { CLOSED, ENDED, FULL_UP, NONE, Queue, SENT } from './queue.ts';
-import { createBlock, dropQueue, ITEMS_START, openBlock, type QueueShape } from './queue-block.ts';
+import { createBlock, dropItems, openBlock, type QueueShape, valuesStart } from './queue-block.ts';
 
 // Offsets in bytes.
 const PRODUCER = 12;
 const CONSUMER = 16;
-const TAIL = 128;
-const HEAD = 256;
-const ITEMS = 384;
-const ROOM = 388;
 
 const MAX_CAPACITY = 2 ** 24;
 
-const CLOSED_BIT = 1 << 31;
 const POSITION_MASK = 0x7fffffff;
 
 /** `sleepers` of an event word: see `waiting.ts`. */
@@ -54,7 +49,7 @@ const SLEEPERS = 1;
 const SHAPE: QueueShape = {
   kind: registerKind(kindWord('SPSC'), 'SpscRing', dropRing),
   name: 'a ring',
-  before: 0,
+  stateBytes: 0,
 };
 
 /** Types only: what the ring of a handle carries. */
@@ -74,12 +69,7 @@ export interface SpscRingOptions {
 /** A bounded queue from one thread to another. Each thread opens its own object. */
 export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
   protected override readonly kind = 'SpscRing';
-  protected override readonly dropBlock: DropBlock = dropRing;
-  // Indexes of words.
-  private readonly tail: number;
-  private readonly head: number;
-  private readonly itemsEvent: number;
-  private readonly roomEvent: number;
+  protected override readonly stateBytes = 0;
   /** Of the first value, in bytes. */
   private readonly values: number;
   /** Of a value, in bytes. */
@@ -93,13 +83,9 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
   private isConsumer = false;
 
   private constructor(store: ContainerStore, address: Address, field: Field, capacity: number) {
-    super(store, address, field, capacity, { items: (address + ITEMS) >>> 2, room: (address + ROOM) >>> 2 });
-    this.tail = (address + TAIL) >>> 2;
-    this.head = (address + HEAD) >>> 2;
-    this.itemsEvent = (address + ITEMS) >>> 2;
-    this.roomEvent = (address + ROOM) >>> 2;
-    this.values = address + ITEMS_START;
-    this.stride = strideOf(field, 0);
+    super(store, address, field, capacity);
+    this.values = address + valuesStart(0, capacity);
+    this.stride = strideOf(field);
     this.mask = capacity - 1;
     this.token = store.thread.token;
     this.seenHead = atomicLoad(this.i32, this.head);
@@ -182,11 +168,6 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
     return Math.min((atomicLoad(this.i32, this.tail) - head) & POSITION_MASK, this.capacity);
   }
 
-  override get closed(): boolean {
-    this.checkLive();
-    return atomicLoad(this.i32, this.tail) < 0;
-  }
-
   /** As a container's; and another thread may then be the producer or consumer that this one was. */
   override release(): void {
     if (this.live) {
@@ -223,8 +204,15 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
     if (tail < 0) return CLOSED;
     const count = Math.min(to - from, this.room(tail));
     if (count === 0) return 0;
+    const { run } = this.items;
     let written = 0;
     try {
+      if (run !== undefined) {
+        const first = Math.min(count, this.capacity - (tail & this.mask));
+        run.put(this.valueAt(tail), values as readonly number[], from, first);
+        if (first < count) run.put(this.values, values as readonly number[], from + first, count - first);
+        written = count;
+      }
       while (written < count) {
         this.items.write(this.valueAt(tail + written), values[from + written]!);
         written++;
@@ -293,8 +281,15 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
       if (head === this.seenTail) return closed ? CLOSED : 0;
     }
     const count = Math.min(most, (this.seenTail - head) & POSITION_MASK);
+    const { run } = this.items;
     let taken = 0;
     try {
+      if (run !== undefined) {
+        const first = Math.min(count, this.capacity - (head & this.mask));
+        run.take(this.valueAt(head), into as number[], first);
+        if (first < count) run.take(this.values, into as number[], count - first, first);
+        taken = count;
+      }
       while (taken < count) {
         into[taken] = this.items.take(this.valueAt(head + taken)) as T;
         taken++;
@@ -353,12 +348,9 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
       this.seenTail = atomicLoad(this.i32, this.head);
     }
   }
-
-  protected override shut(): boolean {
-    return atomicOr(this.i32, this.tail, CLOSED_BIT) >= 0;
-  }
 }
 
 function dropRing(dropper: Dropper, address: number): void {
-  dropQueue(dropper, address, 0);
+  dropItems(dropper, address, 0);
+  dropper.free(address);
 }

@@ -18,8 +18,7 @@
  * Source: event counts, D. Reed and R. Kanodia, "Synchronization with eventcounts and sequencers", 1979.
  */
 
-import { BlockingNotAllowedError } from '../errors.ts';
-import { atomicLoad, atomicOr, compareExchange, notify, wait, waitAsync } from '../memory/atomics.ts';
+import { atomicLoad, atomicOr, compareExchange, notify, pause, wait, waitAsync } from '../memory/atomics.ts';
 import { SLICE_MS } from '../sync/lock.ts';
 import { backOff } from '../sync/spin-lock.ts';
 
@@ -27,10 +26,21 @@ import { backOff } from '../sync/spin-lock.ts';
 const SLEEPERS = 1;
 const ONE_EVENT = 2;
 
-/** Rounds of doubling pauses before the first sleep: some tens of microseconds. */
-const SPIN_ROUNDS = 10;
+/**
+ * How long a thread looks again and again before it sleeps, in ms: as long as a sleep and the wake-up cost both
+ * sides. It halves whenever that was in vain, and is the longest again once it has served.
+ */
+const LONGEST_SPIN_MS = 0.1;
+const SHORTEST_SPIN_MS = 0.005;
+/** Between two looks, so that the other side keeps its cache lines and more than one item comes together. */
+const LOOK_PAUSES = 8;
 /** How long a thread that may not block spins before it gives up, in ms. */
 const UNBLOCKABLE_SPIN_MS = 100;
+
+/** Lets timers and whatever else waits for the event loop have their turn. */
+export function letOthersRun(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
 
 /** How a wait ended. */
 export type Waited = 'ready' | 'time is up' | 'gone';
@@ -57,18 +67,25 @@ export class Waiting {
   readonly #event: number;
   readonly #mayBlock: boolean;
   readonly #condition: Condition;
-  readonly #asyncForm: string;
+  readonly #refused: () => Error;
+  #spinMs = LONGEST_SPIN_MS;
 
   /**
    * @param event index of the event word in `words`; it starts as 0
-   * @param asyncForm what to call where the thread may not block, for the message
+   * @param refused makes the error for a thread that may not block
    */
-  constructor(words: Int32Array, event: number, mayBlock: boolean, condition: Condition, asyncForm: string) {
+  constructor(
+    words: Int32Array,
+    event: number,
+    mayBlock: boolean,
+    condition: Condition,
+    refused: () => Error,
+  ) {
     this.#words = words;
     this.#event = event;
     this.#mayBlock = mayBlock;
     this.#condition = condition;
-    this.#asyncForm = asyncForm;
+    this.#refused = refused;
   }
 
   /** Wakes up to `count` of those who sleep. Call it after the change that they wait for. */
@@ -101,12 +118,14 @@ export class Waiting {
    */
   block(deadline: number): Waited {
     const condition = this.#condition;
-    if (deadline <= performance.now()) return 'time is up';
-    for (let round = 0; round < SPIN_ROUNDS; round++) {
-      backOff(round);
-      if (condition.isReady()) return 'ready';
+    const now = performance.now();
+    if (deadline <= now) return 'time is up';
+    if (this.#spin(now + this.#spinMs)) {
+      this.#spinMs = LONGEST_SPIN_MS;
+      return 'ready';
     }
-    if (!this.#mayBlock) return this.#spin(deadline);
+    this.#spinMs = Math.max(this.#spinMs / 2, SHORTEST_SPIN_MS);
+    if (!this.#mayBlock) return this.#spinOn(deadline);
     for (;;) {
       const seen = this.#announce();
       if (condition.isReady()) return 'ready';
@@ -149,8 +168,18 @@ export class Waiting {
     }
   }
 
+  /** Whether the condition came before `end`. */
+  #spin(end: number): boolean {
+    const condition = this.#condition;
+    do {
+      for (let left = LOOK_PAUSES; left > 0; left--) pause();
+      if (condition.isReady()) return true;
+    } while (performance.now() < end);
+    return false;
+  }
+
   /** For a page's main thread. */
-  #spin(deadline: number): Waited {
+  #spinOn(deadline: number): Waited {
     const end = Math.min(deadline, performance.now() + UNBLOCKABLE_SPIN_MS);
     for (let round = 0; performance.now() < end; round++) {
       backOff(round);
@@ -158,7 +187,7 @@ export class Waiting {
       if (this.#condition.isReady()) return 'ready';
     }
     if (end === deadline) return 'time is up';
-    throw new BlockingNotAllowedError(this.#event * 4, this.#asyncForm);
+    throw this.#refused();
   }
 
   /** Ends at the latest after `ms`, or with an abort. Leaves no listener. */
