@@ -5,7 +5,7 @@
  *                  "shared" ──▶ SharedVec   file, count                       often in that one
  *
  * A word's list is changed in place, under the lock of the word's shard: threads wait for each other only
- * when they meet in one of 64. Who reads gets copies, and may do so while others add.
+ * when they meet in one of 256. Who reads gets copies, and may do so while others add.
  */
 
 import { type Heap, SharedMap, string, u32, vec } from '../../src/index.ts';
@@ -17,13 +17,16 @@ export type WordIndex = ReturnType<typeof WORD_INDEX.at>;
 
 const ROOT = 'word index';
 
+/** As many as there can be: while the engine still compiles, who holds a lock holds it long. */
+const SHARDS = 256;
+
 /**
  * Makes an empty index and names it, so that the other threads can open it.
  *
  * @throws OutOfMemoryError when the heap is too small
  */
 export function createWordIndex(heap: Heap): WordIndex {
-  const index = SharedMap.create(heap, string, vec(u32));
+  const index = SharedMap.create(heap, string, vec(u32), { shards: SHARDS });
   heap.roots.set(ROOT, index);
   return index;
 }
@@ -39,12 +42,12 @@ export function openWordIndex(heap: Heap): WordIndex {
  * Adds uses of a word: any thread, at any time.
  *
  * @param added file, count, file, count, …; no file that was given for this word before
- * @throws OutOfMemoryError when the heap is full. A word that is new may then be there without uses
+ * @throws OutOfMemoryError when the heap is full; the index is as it was
  */
 export function addUses(index: WordIndex, word: string, added: readonly number[]): void {
-  const isKnown = (): boolean => index.with(word, (uses) => uses.extend(added)) !== undefined;
-  // Of threads that find a new word at the same time one inserts it.
-  while (!isKnown()) index.getOrInsert(word, []);
+  const length = index.with(word, (uses) => uses.extend(added));
+  // A new word, unless another thread has just inserted it: then this adds to a copy of what is there.
+  if (length === undefined) index.update(word, (uses) => uses.concat(added), []);
 }
 
 /** Frees the index with all that is in it, and its name: one thread, once nobody uses it any more. */
