@@ -212,9 +212,9 @@ describe('in a heap', () => {
     });
 
     test('that does not fit is refused', () => {
-      const small = Heap.create({ byteLength: 40 * KiB, maxThreads: 2 });
-      expect(() => layOutWork(small, corpus, 2)).toThrow(OutOfMemoryError);
-      small.detach();
+      const rest = heap.alloc(largestFree - 16 * KiB);
+      expect(() => layOutWork(heap, corpus, 2)).toThrow(OutOfMemoryError);
+      heap.free(rest);
     });
   });
 });
