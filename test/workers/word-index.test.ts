@@ -1,14 +1,28 @@
 /** The parts of the main job that are worth a test of their own: words, shares, options, the index. */
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Heap, KiB, MiB, OutOfMemoryError } from '../../src/index.ts';
-import { compare, topWords } from '../../workers/index-job/comparison.ts';
-import { bytesOf, shareOut } from '../../workers/index-job/corpus.ts';
+import { Channel, Heap, KiB, MiB, OutOfMemoryError, SharedVec } from '../../src/index.ts';
+import { countPostings, isSame, topWords } from '../../workers/index-job/comparison.ts';
+import { bytesOf, type Corpus, shareOut } from '../../workers/index-job/corpus.ts';
 import { readOptions } from '../../workers/index-job/options.ts';
-import type { PlainIndex } from '../../workers/index-job/plain-index.ts';
+import { countUses, type PlainIndex } from '../../workers/index-job/plain-index.ts';
 import { failuresOf } from '../../workers/index-job/report.ts';
 import { countWords } from '../../workers/index-job/tokenize.ts';
-import { WordIndex } from '../../workers/index-job/word-index.ts';
+import {
+  addUses,
+  createWordIndex,
+  destroyWordIndex,
+  openWordIndex,
+} from '../../workers/index-job/word-index.ts';
+import { freeWork, layOutWork, Share } from '../../workers/index-job/work.ts';
+
+const corpusOf = (sizes: number[]): Corpus => ({
+  files: sizes.map((bytes, number) => ({ number, path: `file-${number}`, bytes })),
+  bytes: sizes.reduce((sum, size) => sum + size, 0),
+  binary: 0,
+  unreadable: 0,
+  cut: false,
+});
 
 describe('words', () => {
   const words = (text: string): string[] => [...countWords(text).keys()];
@@ -39,14 +53,6 @@ describe('words', () => {
 });
 
 describe('shares', () => {
-  const corpusOf = (sizes: number[]) => ({
-    files: sizes.map((bytes, number) => ({ number, path: `file-${number}`, bytes })),
-    bytes: sizes.reduce((sum, size) => sum + size, 0),
-    binary: 0,
-    unreadable: 0,
-    cut: false,
-  });
-
   test('hold each file once, the largest first', () => {
     const corpus = corpusOf(Array.from({ length: 500 }, (_, i) => (i * 7919) % 1000));
     const shares = shareOut(corpus, 3);
@@ -93,67 +99,123 @@ describe('options', () => {
   });
 });
 
-describe('the word index', () => {
+describe('in a heap', () => {
   let heap: Heap;
+  let largestFree: number;
   beforeEach(() => {
     heap = Heap.create({ byteLength: 2 * MiB });
+    ({ largestFree } = heap.stats());
   });
   afterEach(() => heap.detach());
 
-  test('keeps what it is given, also in long chains, and frees all of it', () => {
-    const { largestFree } = heap.stats();
-    const index = WordIndex.create(heap);
-    const plain: PlainIndex = new Map();
-    // Five times as many words as buckets.
-    for (let file = 0; file < 4; file++) {
-      for (let i = 0; i < 10_000; i += 1 + file) {
-        const word = `${['w', 'wörter', '数', '𝒜'][i % 4]}${i}`;
-        index.add(word, [file * 2, i + 1, file * 2 + 1, 1]);
-        plain.set(word, [...(plain.get(word) ?? []), file * 2, i + 1, file * 2 + 1, 1]);
-      }
-    }
-    heap.verify();
-    expect(compare(index, plain)).toMatchObject({ equal: true, distinctWords: 10_000 });
-    expect(compare(WordIndex.open(heap), plain).equal).toBe(true);
-
-    plain.get('w0')![1]!++;
-    expect(compare(index, plain).equal).toBe(false);
-    plain.get('w0')![1]!--;
-    plain.set('missing', [1, 1]);
-    expect(compare(index, plain).equal).toBe(false);
-    plain.delete('missing');
-    plain.delete('w0');
-    expect(compare(index, plain).equal).toBe(false);
-
-    const live = heap.stats().liveBlocks;
-    expect(index.freeWords() + index.freeTable()).toBe(live);
+  function expectEmpty(): void {
     heap.flush();
-    expect(heap.stats()).toMatchObject({ liveBlocks: 0, largestFree });
-    expect(() => WordIndex.open(heap)).toThrow('the heap holds no word index');
-  });
-
-  test('tells words of one length apart, up to the longest', () => {
-    const index = WordIndex.create(heap);
-    const words = [...'abc𝒜𝒷'].flatMap((letter) => [letter, letter.repeat(64)]);
-    for (const [i, word] of words.entries()) index.add(word, [i, i + 1]);
-    expect(topWords(index, 100).map(({ word }) => word)).toEqual(words.toReversed());
-  });
-
-  test('throws when the heap is full, and still holds what it held', () => {
-    const index = WordIndex.create(heap);
-    const plain: PlainIndex = new Map();
-    const fill = (): void => {
-      for (let i = 0; ; i++) {
-        index.add(`word${i}`, [0, 1]);
-        plain.set(`word${i}`, [0, 1]);
-      }
-    };
-    expect(fill).toThrow(OutOfMemoryError);
-    expect(compare(index, plain).equal).toBe(true);
     heap.verify();
-    expect(index.freeWords()).toBe(2 * plain.size);
-    index.freeTable();
-    expect(heap.stats().liveBlocks).toBe(0);
+    expect(heap.stats()).toMatchObject({ liveBlocks: 0, largestFree });
+  }
+
+  describe('the word index', () => {
+    test('keeps what it is given, also long lists, and frees all of it', () => {
+      const index = createWordIndex(heap);
+      const plain: PlainIndex = new Map();
+      for (let file = 0; file < 40; file++) {
+        for (let i = 0; i < 4000; i += 1 + file) {
+          const word = `${['w', 'wörter', '数', '𝒜'][i % 4]}${i}`;
+          const uses = [file * 2, i + 1, file * 2 + 1, 1];
+          addUses(index, word, uses);
+          plain.set(word, [...(plain.get(word) ?? []), ...uses]);
+        }
+      }
+      heap.verify();
+      index.verify();
+      expect(index.size).toBe(4000);
+      expect(isSame(index, plain)).toBe(true);
+      expect(isSame(openWordIndex(heap), plain)).toBe(true);
+      expect(countPostings(index)).toBe(countPostings(plain));
+      expect(countUses(index)).toBe(countUses(plain));
+
+      plain.get('w0')![1]!++;
+      expect(isSame(index, plain)).toBe(false);
+      plain.get('w0')![1]!--;
+      plain.set('missing', [1, 1]);
+      expect(isSame(index, plain)).toBe(false);
+      plain.delete('missing');
+      plain.delete('w0');
+      expect(isSame(index, plain)).toBe(false);
+      plain.set('other', [0, 1]);
+      expect(isSame(index, plain)).toBe(false);
+
+      destroyWordIndex(heap, index);
+      expectEmpty();
+      expect(() => openWordIndex(heap)).toThrow('the heap holds no word index');
+    });
+
+    test('holds the same whatever the order of the files', () => {
+      const index = createWordIndex(heap);
+      addUses(index, 'word', [7, 1, 3, 2]);
+      addUses(index, 'word', [5, 4]);
+      expect(isSame(index, new Map([['word', [3, 2, 5, 4, 7, 1]]]))).toBe(true);
+      expect(isSame(index, new Map([['word', [3, 2, 5, 1, 7, 4]]]))).toBe(false);
+    });
+
+    test('tells words of one length apart, up to the longest', () => {
+      const index = createWordIndex(heap);
+      const words = [...'abc𝒜𝒷'].flatMap((letter) => [letter, letter.repeat(64)]);
+      for (const [i, word] of words.entries()) addUses(index, word, [i, i + 1]);
+      expect(topWords(index, 100).map(({ word }) => word)).toEqual(words.toReversed());
+    });
+
+    test('throws when the heap is full, and still holds what it held', () => {
+      const index = createWordIndex(heap);
+      const plain: PlainIndex = new Map();
+      const fill = (): void => {
+        for (let i = 0; ; i++) {
+          addUses(index, `word${i}`, [0, 1]);
+          plain.set(`word${i}`, [0, 1]);
+        }
+      };
+      expect(fill).toThrow(OutOfMemoryError);
+      const fillList = (): void => {
+        const uses = Array.from({ length: 100 }, (_, file) => [file + 1, 1]).flat();
+        for (let i = 0; ; i++) {
+          addUses(index, `word${i}`, uses);
+          plain.set(`word${i}`, [0, 1, ...uses]);
+        }
+      };
+      expect(fillList).toThrow(OutOfMemoryError);
+      expect(isSame(index, plain)).toBe(true);
+      heap.verify();
+      destroyWordIndex(heap, index);
+      expectEmpty();
+    });
+  });
+
+  describe('the work', () => {
+    const corpus = corpusOf(Array.from({ length: 300 }, (_, i) => (i * 7919) % 1000));
+
+    test('names each file once, with all bytes, and nothing comes after it', () => {
+      const work = layOutWork(heap, corpus, 2);
+      const paths = SharedVec.open(heap, work.paths);
+      const shares = [...Channel.open(heap, work.shares, Share)];
+      const files = shares.flatMap((share) => share.files);
+      expect(files.toSorted((a, b) => a - b)).toEqual(corpus.files.map(({ number }) => number));
+      expect(shares.reduce((sum, share) => sum + share.bytes, 0)).toBe(corpus.bytes);
+      expect(files.map((number) => paths.at(number))).toEqual(files.map((number) => `file-${number}`));
+      expect(Channel.open(heap, work.done).capacity).toBe(shares.length);
+      freeWork(heap, work);
+      expectEmpty();
+    });
+
+    test('is freed also when nobody has done it', () => {
+      freeWork(heap, layOutWork(heap, corpus, 3));
+      expectEmpty();
+    });
+
+    test('that does not fit is refused', () => {
+      const rest = heap.alloc(largestFree - 16 * KiB);
+      expect(() => layOutWork(heap, corpus, 2)).toThrow(OutOfMemoryError);
+      heap.free(rest);
+    });
   });
 });
 

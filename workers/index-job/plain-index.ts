@@ -6,15 +6,18 @@ import { countWordsOfFile } from './tokenize.ts';
 /** Word → file, count, file, count, … */
 export type PlainIndex = Map<string, number[]>;
 
+/** What is told of a file that is to be indexed. */
+export type NumberedFile = Pick<TextFile, 'number' | 'path'>;
+
 /** Indexes some files. */
-export function indexFiles(files: readonly TextFile[]): PlainIndex {
+export function indexFiles(files: readonly NumberedFile[]): PlainIndex {
   const index: PlainIndex = new Map();
   for (const file of files) addFile(index, file);
   return index;
 }
 
 /** Adds a file's words. */
-export function addFile(index: PlainIndex, { number, path }: TextFile): void {
+export function addFile(index: PlainIndex, { number, path }: NumberedFile): void {
   for (const [word, count] of countWordsOfFile(path)) {
     const postings = index.get(word);
     if (postings === undefined) index.set(word, [number, count]);
@@ -31,8 +34,8 @@ export function merge(into: PlainIndex, index: PlainIndex): void {
   }
 }
 
-/** The uses of all words. */
-export function countUses(index: PlainIndex): number {
+/** The uses of all words, in a plain index or a shared one. */
+export function countUses(index: { values(): Iterable<readonly number[]> }): number {
   let uses = 0;
   for (const postings of index.values()) uses += countOf(postings);
   return uses;

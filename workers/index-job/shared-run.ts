@@ -1,17 +1,18 @@
 /**
  * The index in shared memory: a pool of workers adds to one index in one heap, and every thread reads it
- * where it lies. Nothing but file names and counts crosses between threads.
+ * where it lies. What they have to do, and how far they are, goes through channels in the same heap.
  */
 
-import { Heap, NULL, OutOfMemoryError } from '../../src/index.ts';
+import { Channel, Heap, NULL, OutOfMemoryError } from '../../src/index.ts';
 import { createHeapPool, type HeapPool } from '../../src/threads/piscina.ts';
-import { bytesOf, type Corpus, shareOut, type TextFile } from './corpus.ts';
+import type { Corpus } from './corpus.ts';
 import { JobError } from './job-error.ts';
 import type { JobOptions } from './options.ts';
 import type { Progress } from './progress.ts';
 import { onEveryThread, type Run } from './run.ts';
 import type { Added } from './shared-task.ts';
-import { WordIndex } from './word-index.ts';
+import { createWordIndex, type WordIndex } from './word-index.ts';
+import { layOutWork, type Work } from './work.ts';
 
 /** How many blocks were freed, and by whom. */
 export interface Freed {
@@ -29,6 +30,7 @@ export class SharedRun implements Run {
   readonly largestFree: number;
   readonly #bytes: number;
   readonly #pool: HeapPool;
+  #work: Work | undefined;
 
   /**
    * Makes the heap with an empty index in it, then starts the threads.
@@ -46,7 +48,7 @@ export class SharedRun implements Run {
       this.#bytes = bytes;
       this.heap = Heap.create({ byteLength: bytes, allocator, maxThreads: threads + 1 });
       this.largestFree = this.heap.stats().largestFree;
-      this.index = WordIndex.create(this.heap);
+      this.index = createWordIndex(this.heap);
     } catch (error) {
       if (error instanceof RangeError) throw new JobError(error.message);
       if (error instanceof OutOfMemoryError) throw tooSmall(bytes, error.message);
@@ -58,16 +60,16 @@ export class SharedRun implements Run {
 
   /** @throws JobError when the heap is too small */
   async make(corpus: Corpus, progress: Progress): Promise<void> {
-    const addShare = async (share: readonly TextFile[]): Promise<void> => {
-      const { full }: Added = await this.#pool.run(share);
-      if (full !== undefined) throw tooSmall(this.#bytes, full);
-      progress.add(bytesOf(share));
-    };
     try {
-      await Promise.all(shareOut(corpus, this.#pool.maxThreads).map(addShare));
+      this.#work = layOutWork(this.heap, corpus, this.#pool.maxThreads);
+      const done = Channel.open(this.heap, this.#work.done);
+      const adding = onEveryThread<Added>(this.#pool, 'addShares', this.#work);
+      const [answers] = await Promise.all([adding.finally(() => done.close()), follow(done, progress)]);
+      const full = answers.find((answer) => answer.full !== undefined)?.full;
+      if (full !== undefined) throw tooSmall(this.#bytes, full);
     } catch (error) {
       await this.stop();
-      throw error;
+      throw error instanceof OutOfMemoryError ? tooSmall(this.#bytes, error.message) : error;
     }
   }
 
@@ -75,11 +77,18 @@ export class SharedRun implements Run {
     return onEveryThread(this.#pool, 'countUses');
   }
 
-  /** Frees every block from another thread than allocated it. */
+  /** Frees everything, each block from another thread than allocated it. */
   async free(): Promise<Freed> {
-    const byMain = this.index.freeWords();
+    const all = this.#liveBlocks;
+    this.index.clear();
+    const ofMain = this.#liveBlocks;
+    await this.#pool.run(this.#work, { name: 'destroyAll' });
+    return { byMain: all - ofMain, byWorker: ofMain - this.#liveBlocks };
+  }
+
+  get #liveBlocks(): number {
     this.heap.flush();
-    return { byMain, byWorker: await this.#pool.run(null, { name: 'freeTable' }) };
+    return this.heap.stats().liveBlocks;
   }
 
   /**
@@ -95,6 +104,11 @@ export class SharedRun implements Run {
   stop(): Promise<void> {
     return this.#pool.destroy();
   }
+}
+
+/** Draws the bar as shares are done, until the channel is closed. */
+async function follow(done: Channel<number>, progress: Progress): Promise<void> {
+  for await (const bytes of done) progress.add(bytes);
 }
 
 function tooSmall(bytes: number, reason: string): JobError {

@@ -1,16 +1,16 @@
 /**
- * What the workers of the shared run do. A task is told which files to read, and answers when their
- * words are in the heap, where every thread finds them. Between two tasks a worker rests: what it keeps
- * for its next allocations can be taken back by a thread that runs out of room.
+ * What the workers of the shared run do: take one share of the files after the other, until there are no
+ * more. Their words are in the heap then, where every thread finds them. Between two tasks a worker rests:
+ * what it keeps for its next allocations can be taken back by a thread that runs out of room.
  */
 
-import { OutOfMemoryError } from '../../src/index.ts';
+import { Channel, OutOfMemoryError, SharedVec } from '../../src/index.ts';
 import { currentHeap, heapTask } from '../../src/threads/piscina.ts';
-import type { TextFile } from './corpus.ts';
-import { indexFiles } from './plain-index.ts';
-import { WordIndex } from './word-index.ts';
+import { countUses as countUsesOf, indexFiles } from './plain-index.ts';
+import { addUses, destroyWordIndex, openWordIndex } from './word-index.ts';
+import { freeWork, Share, type Work } from './work.ts';
 
-const index = WordIndex.open(currentHeap());
+const index = openWordIndex(currentHeap());
 
 /** What became of a task. A thrown error would arrive without its class. */
 export interface Added {
@@ -18,10 +18,16 @@ export interface Added {
   readonly full?: string;
 }
 
-/** Counts the words of some files by itself, then adds them to what all threads have counted. */
-export default heapTask((files: readonly TextFile[]): Added => {
+/** Counts the words of each share by itself, then adds them to what all threads have counted. */
+export const addShares = heapTask((work: Work, heap): Added => {
+  const paths = SharedVec.open(heap, work.paths);
+  const done = Channel.open(heap, work.done);
   try {
-    for (const [word, postings] of indexFiles(files)) index.add(word, postings);
+    for (const { files, bytes } of Channel.open(heap, work.shares, Share)) {
+      const counted = indexFiles(files.map((number) => ({ number, path: paths.at(number) })));
+      for (const [word, uses] of counted) addUses(index, word, uses);
+      done.send(bytes);
+    }
     return {};
   } catch (error) {
     if (error instanceof OutOfMemoryError) return { full: error.message };
@@ -33,13 +39,10 @@ export default heapTask((files: readonly TextFile[]): Added => {
 export const ready = heapTask(() => {});
 
 /** Reads the whole index. Returns the uses of all words. */
-export const countUses = heapTask(() => {
-  let uses = 0;
-  for (const word of index.words()) {
-    for (const posting of index.postingsOf(word)) uses += posting.count;
-  }
-  return uses;
-});
+export const countUses = heapTask(() => countUsesOf(index));
 
-/** Frees what the main thread has allocated. Returns how many blocks that were. */
-export const freeTable = heapTask(() => index.freeTable());
+/** Frees what the main thread has allocated. */
+export const destroyAll = heapTask((work: Work, heap) => {
+  destroyWordIndex(heap, index);
+  freeWork(heap, work);
+});

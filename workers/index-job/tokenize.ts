@@ -7,8 +7,6 @@ import { readFileSync } from 'node:fs';
 
 /** The most characters in a word. */
 const LONGEST_WORD = 64;
-/** The most bytes of UTF-8 in a word. */
-export const LONGEST_WORD_BYTES = LONGEST_WORD * 4;
 
 const LETTER_OR_DIGIT = /[\p{L}\p{N}]/u;
 /** 1 for the letters and digits of ASCII: most texts hold few others. */
