@@ -29,8 +29,8 @@ import * as ownership from './ownership.ts';
 
 // V8 folds the constants of a module, but loads imported ones, functions too, at each use.
 const { NULL, UNIT } = addresses;
-const { FREE, generationOf, handWord, isHeld, ownerBits, STATE_NAMES, slotOf, stateOf, withoutClass } =
-  ownership;
+const { FREE, generationOf, handWord, isHeld, ownerBits, STATE_NAMES, slotOf, stateOf } = ownership;
+const { withoutClass, withoutGeneration } = ownership;
 const { DEFAULT_ALIGN } = layouts;
 const { ALLOCATIONS, FAILURES, FREES, PEAK, USED } = control;
 
@@ -58,7 +58,7 @@ export interface OwnershipCodec {
 }
 
 /** Words for as many runs as a cache has blocks. */
-const RUN_WORDS = 256;
+const RUN_WORDS = 512;
 
 /** How many numbers {@link Algorithm.measure} writes. */
 export const MEASURES = 8;
@@ -234,7 +234,7 @@ export abstract class Algorithm implements Allocator {
     this.freeBlock(address);
   }
 
-  // ── Many at once, for caches: entries are pairs of unit and ownership word ──────────────────────
+  // ── Many at once, for caches: entries are units ─────────────────────────────────────────────────
 
   /**
    * Allocates up to `count` blocks of a size, and counts. Requires: lock held.
@@ -255,13 +255,14 @@ export abstract class Algorithm implements Allocator {
     return got;
   }
 
-  /** Writes entries for what `takeMany` took. Returns whether `cutMany` is to be called. Needs no lock. */
+  /**
+   * Writes entries for what `takeMany` took, the last one first: caches are emptied from the top, and
+   * blocks that lie in a row then come in ascending order. Returns whether `cutMany` is to be called.
+   * Needs no lock.
+   */
   layMany(count: number, _bits: number, entries: Int32Array, at: number): boolean {
     const { runs } = this;
-    for (let i = 0; i < count; i++) {
-      entries[at + 2 * i] = runs[i]!;
-      entries[at + 2 * i + 1] = this.ownershipAt((runs[i]! * UNIT) as Address);
-    }
+    for (let i = 0; i < count; i++) entries[at + count - 1 - i] = runs[i]!;
     return false;
   }
 
@@ -270,22 +271,24 @@ export abstract class Algorithm implements Allocator {
 
   /**
    * Makes ready what `releaseMany` will free: the blocks of the entries from `from` to `to`, but for those
-   * whose ownership word differs from the entry's, which are another thread's. Needs no lock.
+   * whose ownership word differs from `bits` in more than the generation: they are another thread's, or
+   * in the cache twice. Needs no lock.
    *
    * @returns how many it left out
    */
-  joinMany(entries: Int32Array, from: number, to: number): number {
+  joinMany(entries: Int32Array, from: number, to: number, bits: number): number {
     const { runs } = this;
     let count = 0;
-    for (let at = from; at < to; at += 2) {
+    for (let at = from; at < to; at++) {
       const index = this.ownershipIndexAt((entries[at]! * UNIT) as Address);
-      if (this.i32[index] !== entries[at + 1]) continue;
+      const word = this.i32[index]!;
+      if (withoutGeneration(word) !== bits) continue;
       // Not the entry's any more: a second entry of the same block is left out.
-      this.i32[index] = withoutClass(entries[at + 1]!);
+      this.i32[index] = withoutClass(word);
       runs[count++] = entries[at]!;
     }
     this.runCount = count;
-    return (to - from) / 2 - count;
+    return to - from - count;
   }
 
   /** Frees what `joinMany` made ready, and counts. Requires: lock held. */

@@ -142,6 +142,11 @@ export function ownedWord(word: number, state: number, owner: number): number {
   return (state << STATE_SHIFT) | owner | (word & (CLASS_MASK | GENERATION_MASK));
 }
 
+/** Who has the block and of what class, whatever its generation. */
+export function withoutGeneration(word: number): number {
+  return word & ~GENERATION_MASK;
+}
+
 /** The same block without its size class: its size is about to change. */
 export function withoutClass(word: number): number {
   return word & ~CLASS_MASK;

@@ -26,7 +26,7 @@ import * as ownership from './ownership.ts';
 const { UNIT } = addresses;
 const { BELOW_FREE, geometryIndex, geometryOf, IS_FREE, MIN_UNITS, ownershipIndexOf, unitsFor, unitsIn } =
   blocks;
-const { freeWord, generationOf, withoutClass } = ownership;
+const { freeWord, generationOf, withoutClass, withoutGeneration } = ownership;
 const { ALLOCATIONS, FAILURES, FREES, USED } = control;
 
 /** Boundary tags whose blocks come and go in runs. */
@@ -75,22 +75,21 @@ export abstract class Runs extends BoundaryTags {
     return total;
   }
 
-  override layMany(_count: number, bits: number, entries: Int32Array, at: number): boolean {
+  override layMany(count: number, bits: number, entries: Int32Array, at: number): boolean {
     const { i32, runs, runNeed } = this;
-    let to = at;
+    // Downwards: caches are emptied from the top, so that blocks in a row come in ascending order.
+    let to = at + count - 1;
     let isCut = false;
     for (let run = 0; run < this.runCount; run += 2) {
       const first = runs[run]!;
       const blocks = (runs[run + 1]! / runNeed) | 0;
       const units = runs[run + 1]! - (blocks - 1) * runNeed;
       const last = first + (blocks - 1) * runNeed;
-      for (let block = first; block <= last; block += runNeed, to += 2) {
-        const own = ownershipIndexOf(block);
-        const word = bits | generationOf(i32[own]!);
+      for (let block = first; block <= last; block += runNeed, to--) {
         entries[to] = block + 1;
-        entries[to + 1] = word;
         if (block === first) continue;
-        i32[own] = word;
+        const own = ownershipIndexOf(block);
+        i32[own] = bits | generationOf(i32[own]!);
         i32[geometryIndex(block)] = geometryOf(block === last ? units : runNeed, 0);
         isCut = true;
       }
@@ -112,17 +111,17 @@ export abstract class Runs extends BoundaryTags {
     this.f64[this.double + USED]! -= cuts * UNIT;
   }
 
-  override joinMany(entries: Int32Array, from: number, to: number): number {
+  override joinMany(entries: Int32Array, from: number, to: number, bits: number): number {
     const { i32, runs } = this;
     let blocks = 0;
     let count = 0;
     let low = 0;
     let high = 0;
-    for (let at = from; at < to; at += 2) {
+    for (let at = from; at < to; at++) {
       const block = entries[at]! - 1;
       const own = ownershipIndexOf(block);
-      const word = entries[at + 1]!;
-      if (i32[own] !== word) continue;
+      const word = i32[own]!;
+      if (withoutGeneration(word) !== bits) continue;
       // Not the entry's any more: a second entry of the same block is left out.
       i32[own] = withoutClass(word);
       blocks++;
@@ -144,7 +143,7 @@ export abstract class Runs extends BoundaryTags {
     }
     this.runCount = count;
     this.runBlocks = blocks;
-    return (to - from) / 2 - blocks;
+    return to - from - blocks;
   }
 
   override releaseMany(): void {

@@ -3,11 +3,14 @@
  * drain, count and check.
  *
  *      cache (private, one Int32Array)     class c starts at c << 8
- *      ┌ top ┬ limit ┬ unit ┬ word ┬ unit ┬ word ┬ …        top = limit: full, also for class 0
- *      └─────┴───────┴──────┴──────┴──────┴──────┴─ ─
+ *      ┌ newest ┬ last ┬ nowhere ┬ unit ┬ unit ┬ … ┬ unit ┐     indexes of entries: newest at nowhere: empty,
+ *      └────────┴──────┴─────────┴──────┴──────┴ ─ ┴──────┘     newest = last: full (class 0 is both)
  *
- * A cached block's ownership word says so (HAND), and the cache remembers the word: a block that was freed
- * twice at the same moment by two threads is found when it leaves a cache, dropped and counted.
+ * A block leaves a cache only while its word is HAND(me) of the class, and the word is changed then. Two
+ * threads that free a block at the same moment both put it into their caches, but the word names the last
+ * writer. So the other one drops it, and counts it, when it would leave there: the word says HAND(other),
+ * or what that one has made of it since, LIVE or FREE. Should it come back as HAND(me) before, it is in
+ * this cache twice: one entry gets it, and the other finds the word changed.
  *
  * Caches are bounded in bytes: a full one gives its older half to the transfer list, a full list gives to
  * the allocator, where blocks coalesce. Blocks that lie in a row go there at once (see runs.ts), so that a
@@ -35,7 +38,16 @@ import {
 } from './cached-blocks.ts';
 import { CONTROL_BYTES, FAILURES, PARAM } from './control.ts';
 import type { Locked } from './locked.ts';
-import { classedHandWord, HAND, handWord, LIVE, stateOf, TRANSFER, withState } from './ownership.ts';
+import {
+  classedHandWord,
+  HAND,
+  handWord,
+  LIVE,
+  stateOf,
+  TRANSFER,
+  withoutGeneration,
+  withState,
+} from './ownership.ts';
 import { CLASS_BYTES, CLASS_SHIFT, CLASSES, LARGEST_CLASS, SHIFTED_CLASS_OF } from './size-class.ts';
 import { LIST_BYTES, TransferList } from './transfer-list.ts';
 
@@ -46,6 +58,15 @@ export const LISTS_BYTES = CLASSES * LIST_BYTES;
 /** Index of the word that goes up when all caches are asked to flush. */
 const EPOCH = CONTROL_BYTES / 4;
 
+/** Where in a class's part of the cache its lowest entry stands. */
+export const FIRST_ENTRY = 3;
+const NOWHERE = FIRST_ENTRY - 1;
+/**
+ * Indexes of the unit that the fast path served last, and of its shifted class: in the part of class 0.
+ * A free of that unit need not wait for its ownership word to know the class, but must compare.
+ */
+export const LATEST = 4;
+export const LATEST_BASE = 5;
 const CACHE_WORDS = 64 << CLASS_SHIFT;
 const MOST_BATCH = 60;
 const LEAST_BATCH = 2;
@@ -69,12 +90,10 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
   declare protected readonly i32: Int32Array;
   readonly #f64: Float64Array;
   protected readonly cache = new Int32Array(CACHE_WORDS);
-  /** Allocations that the cache served since they were last published, by class. */
-  protected readonly hits = new Float64Array(64);
-  /** Blocks in the cache when the hits were last published, plus those that came, less those that went. */
-  readonly #balance = new Float64Array(64);
+  /** Allocations that the cache served since they were last published. */
+  protected hits = 0;
   /** Blocks dropped because two threads had freed them at the same moment, since last published. */
-  readonly #raced = new Float64Array(64);
+  #raced = 0;
   /** How many blocks the next refill gets: doubles up to a batch. */
   readonly #appetite = new Uint8Array(64).fill(LEAST_BATCH);
   readonly #lists: TransferList[] = [];
@@ -82,9 +101,10 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
   /** HAND(me), of no class and generation. */
   declare protected readonly hand: number;
   readonly #batchBytes: number;
-  // The units between which blocks lay when it was last asked.
+  /** The lowest unit that a block could have when it was last asked. */
   protected lowest = 0;
-  protected highest = 0;
+  /** How many units above that one the highest is; below 0 when there is none. */
+  protected reach = -1;
   #epoch: number;
   #refills = 0;
   #flushes = 0;
@@ -111,12 +131,22 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
           ...timeout,
         }),
       );
-      const base = cls << CLASS_SHIFT;
-      this.cache[base] = cls === 0 ? 0 : base + 2;
       // Pools find ownership words by division: their blocks are not cached. Nor are large ones in a small heap.
-      const isCached = cls !== 0 && this.highest !== 0 && CLASS_BYTES[cls]! <= this.#batchBytes;
-      this.cache[base + 1] = isCached ? base + 2 + 4 * this.#batch(cls) : this.cache[base]!;
+      const isCached = cls !== 0 && this.reach >= 0 && CLASS_BYTES[cls]! <= this.#batchBytes;
+      this.#layClass(cls << CLASS_SHIFT, isCached ? 2 * this.#batch(cls) : 0);
     }
+    // Nor do words reach classes that are none but by a broken ownership word.
+    for (let cls = CLASSES; cls < 64; cls++) this.#layClass(cls << CLASS_SHIFT, 0);
+  }
+
+  /**
+   * Makes an empty cache of a class with room for `room` blocks. Below its entries stands the unit of no
+   * block: what would be its ownership word is the parameter of the control block, which is no HAND.
+   */
+  #layClass(base: number, room: number): void {
+    this.cache[base] = base + NOWHERE;
+    this.cache[base + 1] = base + NOWHERE + room;
+    this.cache[base + NOWHERE] = (this.start >>> 3) + 1;
   }
 
   // ── What the place of ownership words decides ───────────────────────────────────────────────────
@@ -141,21 +171,20 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
 
   #allocClass(cls: number): Address {
     const base = cls << CLASS_SHIFT;
-    if (this.cache[base + 1] === base + 2) return this.inner.alloc(CLASS_BYTES[cls]!, DEFAULT_ALIGN);
+    if (!this.#isCached(base)) return this.inner.alloc(CLASS_BYTES[cls]!, DEFAULT_ALIGN);
     for (;;) {
-      if (this.cache[base]! === base + 2 && this.#refill(cls) === 0) return NULL;
-      const top = this.cache[base]! - 2;
-      const index = this.indexOf(this.cache[top]!);
-      const word = this.cache[top + 1]!;
-      this.cache[base] = top;
-      if (this.i32[index] === word) {
-        this.hits[cls]! += 1;
+      if (this.cache[base] === base + NOWHERE && this.#refill(cls) === 0) return NULL;
+      const unit = this.cache[this.cache[base]!]!;
+      this.cache[base]! -= 1;
+      const index = this.indexOf(unit);
+      const word = this.i32[index]!;
+      if (withoutGeneration(word) === (this.hand | base)) {
+        this.hits += 1;
         this.i32[index] = word ^ HAND_TO_LIVE;
-        return (this.cache[top]! * UNIT) as Address;
+        return (unit * UNIT) as Address;
       }
       // Another thread freed it at the same moment, so that it is in another cache too: drop it here.
-      this.#raced[cls]! += 1;
-      this.#balance[cls]! -= 1;
+      this.#raced += 1;
     }
   }
 
@@ -164,9 +193,11 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
     const cls = (this.i32[this.inner.inner.heldIndex(address)]! & CLASS_MASK) >>> CLASS_SHIFT;
     const base = cls << CLASS_SHIFT;
     this.#heedEpoch();
+    // It may have got another class since the fast path served it.
+    this.cache[LATEST] = 0;
     // The region may have grown since.
     if (!this.#covers(address)) this.#readBounds();
-    if (cls === 0 || cls >= CLASSES || this.cache[base + 1] === base + 2 || !this.#covers(address)) {
+    if (!this.#isCached(base) || !this.#covers(address)) {
       this.inner.free(address);
       return;
     }
@@ -184,9 +215,9 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
     list.acquire();
     let got = 0;
     try {
-      this.#publish(cls);
-      got = list.take(wanted, this.cache, base + 2);
-      this.#receive(cls, got);
+      this.#publish(list);
+      got = list.take(wanted, this.cache, base + FIRST_ENTRY);
+      this.#receive(base, got);
     } finally {
       list.lock.release();
     }
@@ -194,23 +225,18 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
   }
 
   /** Makes the first `count` units of an empty cache its blocks. Requires: class lock held. */
-  #receive(cls: number, count: number): void {
+  #receive(base: number, count: number): void {
     const { i32, cache, hand } = this;
-    const base = cls << CLASS_SHIFT;
-    const end = base + 2 + 2 * count;
-    for (let at = base + 2; at < end; at += 2) {
+    for (let at = base + FIRST_ENTRY; at < base + FIRST_ENTRY + count; at++) {
       const unit = cache[at]!;
       const index = this.indexOf(unit);
       const word = i32[index]!;
       if (stateOf(word) !== TRANSFER || (word & CLASS_MASK) !== base) {
         throw new HeapCorruptionError(unit * UNIT, 'a block on a transfer list was overwritten');
       }
-      const held = classedHandWord(word, hand, base);
-      i32[index] = held;
-      cache[at + 1] = held;
-      cache[base] = at + 2;
+      i32[index] = classedHandWord(word, hand, base);
+      cache[base] = at;
     }
-    this.#balance[cls]! += count;
   }
 
   /** Gets `wanted` blocks or more from the allocator into an empty cache. Returns how many it had. */
@@ -230,13 +256,12 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
     } finally {
       inner.lock.release();
     }
-    if (core.layMany(got, bits, this.cache, base + 2)) {
+    if (core.layMany(got, bits, this.cache, base + FIRST_ENTRY)) {
       inner.acquire();
       core.cutMany();
       inner.lock.release();
     }
-    this.cache[base]! += 2 * got;
-    this.#balance[cls]! += got;
+    this.cache[base]! += got;
     return got;
   }
 
@@ -245,55 +270,66 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
     const list = this.#lists[cls]!;
     const base = cls << CLASS_SHIFT;
     const batch = this.#batch(cls);
-    const half = base + 2 + 2 * batch;
+    const first = base + FIRST_ENTRY;
+    const half = first + batch;
     // Blocks in a row merge again, all at once: the next refill gets them in a row too.
-    const merges = batch >= LONG_BATCH && this.#isRow(base + 2, half, (CLASS_BYTES[cls]! >>> 3) + 1);
-    const end = merges ? this.cache[base]! : half;
+    const merges = batch >= LONG_BATCH && this.#isRow(first, half, (CLASS_BYTES[cls]! >>> 3) + 1);
+    const end = merges ? this.cache[base]! + 1 : half;
     this.#flushes++;
     list.acquire();
     let kept: boolean;
     try {
-      this.#publish(cls);
+      this.#publish(list);
       kept = !merges && list.count < LIST_BATCHES * batch;
-      for (let at = base + 2; kept && at < end; at += 2) {
-        const index = this.indexOf(this.cache[at]!);
-        if (this.i32[index] !== this.cache[at + 1]) {
-          this.#raced[cls]! += 1;
-          continue;
-        }
-        this.i32[index] = withState(this.cache[at + 1]!, TRANSFER);
-        list.push(this.cache[at]!);
-      }
+      if (kept) this.#give(list, base, end);
     } finally {
       list.lock.release();
     }
-    if (!kept) this.#export(base + 2, end);
-    this.cache.copyWithin(base + 2, end, this.cache[base]!);
-    this.cache[base]! -= end - (base + 2);
-    this.#balance[cls]! -= (end - base - 2) / 2;
+    if (!kept) this.#export(base, end);
+    this.cache.copyWithin(first, end, this.cache[base]! + 1);
+    this.cache[base]! -= end - first;
+  }
+
+  /** Puts the entries of a class below `end` on its transfer list. Requires: class lock held. */
+  #give(list: TransferList, base: number, end: number): void {
+    const { i32, cache } = this;
+    const bits = this.hand | base;
+    for (let at = base + FIRST_ENTRY; at < end; at++) {
+      const unit = cache[at]!;
+      const index = this.indexOf(unit);
+      const word = i32[index]!;
+      // Freed by another thread at the same moment, it is in another cache too: drop it here.
+      if (withoutGeneration(word) !== bits) {
+        this.#raced += 1;
+        continue;
+      }
+      i32[index] = withState(word, TRANSFER);
+      list.push(unit);
+    }
   }
 
   /** Whether most of the entries are neighbours of the one before, which the allocator takes back in one step. */
   #isRow(from: number, to: number, units: number): boolean {
     const { cache } = this;
     let pairs = 0;
-    for (let at = from + 2; at < to; at += 2) {
-      const step = cache[at]! - cache[at - 2]!;
+    for (let at = from + 1; at < to; at++) {
+      const step = cache[at]! - cache[at - 1]!;
       if (step === units || step === -units) pairs++;
     }
-    return pairs * 4 >= to - from;
+    return pairs * 2 >= to - from;
   }
 
-  /** Frees the cache entries from `from` to `to` in the allocator. The caller takes them out of the cache. */
-  #export(from: number, to: number): void {
+  /** Frees the entries of a class below `end` in the allocator. The caller takes them out of the cache. */
+  #export(base: number, end: number): void {
     const { inner } = this;
+    const first = base + FIRST_ENTRY;
     // Blocks that another thread freed at the same moment are theirs.
-    const raced = inner.inner.joinMany(this.cache, from, to);
-    this.#raced[from >>> CLASS_SHIFT]! += raced;
+    const raced = inner.inner.joinMany(this.cache, first, end, this.hand | base);
+    this.#raced += raced;
     inner.acquire();
     try {
       inner.inner.releaseMany();
-      this.#f64[this.#double + EXPORTED]! += (to - from) / 2 - raced;
+      this.#f64[this.#double + EXPORTED]! += end - first - raced;
     } finally {
       inner.lock.release();
     }
@@ -308,11 +344,9 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
   #flushCache(): void {
     for (let cls = 1; cls < CLASSES; cls++) {
       const base = cls << CLASS_SHIFT;
-      const top = this.cache[base]!;
-      if (top === base + 2) continue;
-      this.#export(base + 2, top);
-      this.cache[base] = base + 2;
-      this.#balance[cls]! -= (top - base - 2) / 2;
+      if (this.cache[base] === base + NOWHERE) continue;
+      this.#export(base, this.cache[base]! + 1);
+      this.cache[base] = base + NOWHERE;
       this.#appetite[cls] = LEAST_BATCH;
     }
     this.publish();
@@ -320,21 +354,19 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
 
   /** Adds what this thread did to the shared counters, which slow paths do anyway: before a pause, say. */
   publish(): void {
-    for (let cls = 1; cls < CLASSES; cls++) {
-      if (this.hits[cls] === 0 && this.#raced[cls] === 0) continue;
-      const list = this.#lists[cls]!;
-      list.acquire();
-      this.#publish(cls);
-      list.lock.release();
-    }
+    if (this.hits === 0 && this.#raced === 0) return;
+    // Class 0 has no blocks, but a list like the others.
+    const list = this.#lists[0]!;
+    list.acquire();
+    this.#publish(list);
+    list.lock.release();
   }
 
   /** Forgets what the cache holds: another thread has taken it back. */
   discard(): void {
     for (let cls = 1; cls < CLASSES; cls++) {
       const base = cls << CLASS_SHIFT;
-      this.#balance[cls]! -= (this.cache[base]! - base - 2) / 2;
-      this.cache[base] = base + 2;
+      this.cache[base] = base + NOWHERE;
     }
   }
 
@@ -359,17 +391,17 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
     this.#flushCache();
   }
 
-  /** Adds what this thread did since the last time to the class's counters. Requires: class lock held. */
-  #publish(cls: number): void {
-    const hits = this.hits[cls]!;
-    const cached = (this.cache[cls << CLASS_SHIFT]! - (cls << CLASS_SHIFT) - 2) / 2;
-    // What is cached now = what was, plus what came, less what was allocated, plus what was freed.
-    const frees = cached - this.#balance[cls]! + hits;
-    this.#lists[cls]!.publish(hits, frees, this.#raced[cls]!);
-    this.#raced[cls] = 0;
-    this.#served += hits;
-    this.hits[cls] = 0;
-    this.#balance[cls] = cached;
+  /** Adds what this thread did since the last time to a list's counters. Requires: its lock held. */
+  #publish(list: TransferList): void {
+    list.publish(this.hits, this.#raced);
+    this.#raced = 0;
+    this.#served += this.hits;
+    this.hits = 0;
+  }
+
+  /** Whether blocks of a class are cached. */
+  #isCached(base: number): boolean {
+    return this.cache[base + 1]! > base + NOWHERE;
   }
 
   #batch(cls: number): number {
@@ -377,14 +409,14 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
   }
 
   #covers(address: Address): boolean {
-    return address / UNIT >= this.lowest && address / UNIT <= this.highest;
+    return ((address >>> 3) - this.lowest) >>> 0 <= this.reach;
   }
 
   #readBounds(): void {
     const { lowest, highest } = this.inner.inner.ownershipCodec();
     // `>>> 3` keeps small integers where a division would make doubles; 2^32 wraps to 0.
     this.lowest = lowest >>> 3;
-    this.highest = highest === 0 ? 0 : (highest - 1) >>> 3;
+    this.reach = highest === 0 ? -1 : ((highest - 1) >>> 3) - this.lowest;
   }
 
   get #double(): number {
@@ -436,11 +468,11 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
    * Walks all blocks.
    */
   stats(): CachedStats {
-    const unpublished = this.hits.reduce((sum, hits) => sum + hits, 0);
+    const unpublished = this.hits;
     const own = { refills: this.#refills, flushes: this.#flushes, cacheHits: this.#served + unpublished };
     const overhead = HEADER_BYTES + LISTS_BYTES;
-    const raced = this.#raced.reduce((sum, count) => sum + count, 0);
-    return statsOfCached(this.inner, this.#lists, this.start, { ...own, overhead, unpublished, raced });
+    const counters = { ...own, overhead, unpublished, raced: this.#raced };
+    return statsOfCached(this.inner, this.#lists, this.start, counters);
   }
 
   blocks(): IterableIterator<BlockInfo> {
@@ -462,9 +494,9 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
   }
 
   #verifyCache(base: number): void {
-    for (let at = base + 2; at < this.cache[base]!; at += 2) {
+    for (let at = base + FIRST_ENTRY; at <= this.cache[base]!; at++) {
       const unit = this.cache[at]!;
-      if (this.i32[this.indexOf(unit)] !== this.cache[at + 1]) {
+      if (withoutGeneration(this.i32[this.indexOf(unit)]!) !== (this.hand | base)) {
         throw new HeapCorruptionError(unit * UNIT, 'the ownership word of a cached block was overwritten');
       }
     }

@@ -14,10 +14,13 @@
  *      │ control 64   │ epoch u32 │ 49 transfer lists      │ Locked …               │
  *      └──────────────┴───────────┴────────────────────────┴────────────────────────┘
  *
- * alloc   takes the newest block of the class, compares its ownership word with what the cache remembers,
- *         and flips it from HAND to LIVE
+ * alloc   takes the newest entry of the class, looks whether its ownership word says HAND(me) of that class,
+ *         and flips it to LIVE; notes unit and class as the latest
  * free    reads state and class from the ownership word, writes HAND(me) with the next generation, and
  *         puts the block into its class
+ *
+ * What a pair takes is one load waiting for another, not instructions. So the class of the latest block is
+ * predicted, and checked against the word beside the chain; and an entry that holds the unit is not written.
  *
  * Source: the design of TCMalloc's thread caches, S. Ghemawat and P. Menage.
  */
@@ -40,8 +43,9 @@ import { ThreadCache } from './thread-cache.ts';
 // V8 folds the constants of a module, but loads imported ones at each use: the fast paths have copies.
 const { UNIT } = addresses;
 const { DEFAULT_ALIGN } = layouts;
-const { CLASS_SHIFT, LARGEST_CLASS, SHIFTED_CLASS_OF } = classes;
-const { CLASS_MASK, HAND_TO_LIVE, HEADER_BYTES, LISTS_BYTES } = cache;
+const { LARGEST_CLASS, SHIFTED_CLASS_OF } = classes;
+const { CLASS_MASK, FIRST_ENTRY, HAND_TO_LIVE, HEADER_BYTES, LATEST, LATEST_BASE, LISTS_BYTES } = cache;
+const GENERATION_MASK = 0xff;
 const FIRST_HELD = LIVE;
 const HELD_STATES = ORPHAN - LIVE;
 
@@ -108,17 +112,17 @@ export class ThreadCached<A extends Algorithm = Algorithm> extends ThreadCache<A
     if (typeof size === 'number' && size <= LARGEST_CLASS && size >>> 0 === size && align === DEFAULT_ALIGN) {
       const base = SHIFTED_CLASS_OF[(size + 15) >>> 4]!;
       const cache = this.cache;
-      const top = (cache[base]! - 2) | 0;
-      if (top > base) {
-        const unit = cache[top]!;
-        const word = cache[top + 1]!;
-        const index = ((unit << 1) - 1) | 0;
-        if (this.i32[index] === word) {
-          cache[base] = top;
-          this.hits[base >>> CLASS_SHIFT]! += 1;
-          this.i32[index] = word ^ HAND_TO_LIVE;
-          return ((unit << 3) >>> 0) as Address;
-        }
+      const newest = cache[base]!;
+      const unit = cache[newest]!;
+      const index = ((unit << 1) - 1) | 0;
+      const word = this.i32[index]!;
+      if ((word & ~GENERATION_MASK) === (this.hand | base)) {
+        cache[base] = (newest - 1) | 0;
+        this.hits += 1;
+        this.i32[index] = word ^ HAND_TO_LIVE;
+        cache[LATEST] = unit;
+        cache[LATEST_BASE] = base;
+        return ((unit << 3) >>> 0) as Address;
       }
     }
     return this.allocSlow(size, align);
@@ -126,20 +130,19 @@ export class ThreadCached<A extends Algorithm = Algorithm> extends ThreadCache<A
 
   free(address: Address): void {
     const unit = address >>> 3;
-    if ((unit << 3) >>> 0 === address && unit >= this.lowest && unit <= this.highest) {
+    if ((unit << 3) >>> 0 === address && (unit - this.lowest) >>> 0 <= this.reach) {
       const index = ((unit << 1) - 1) | 0;
       const word = this.i32[index]!;
       // LIVE, FLIGHT, SHARED or ORPHAN: see isHeld in ownership.ts.
       if (((word >>> 29) - FIRST_HELD) >>> 0 <= HELD_STATES) {
-        const base = word & CLASS_MASK;
         const cache = this.cache;
-        const top = cache[base]!;
-        if (top !== cache[base + 1]) {
-          const hand = this.hand | base | ((word + 1) & 0xff);
-          this.i32[index] = hand;
-          cache[top] = unit;
-          cache[top + 1] = hand;
-          cache[base] = top + 2;
+        const base = unit === cache[LATEST] ? cache[LATEST_BASE]! : word & CLASS_MASK;
+        const newest = cache[base]!;
+        if ((word & CLASS_MASK) === base && newest !== cache[base + 1]) {
+          this.i32[index] = this.hand | base | ((word + 1) & GENERATION_MASK);
+          const above = (newest + 1) | 0;
+          if (cache[above] !== unit) cache[above] = unit;
+          cache[base] = above;
           return;
         }
       }
@@ -175,14 +178,14 @@ class MappedThreadCached<A extends Algorithm = Algorithm> extends ThreadCached<A
     if (typeof size === 'number' && size <= LARGEST_CLASS && size >>> 0 === size && align === DEFAULT_ALIGN) {
       const base = SHIFTED_CLASS_OF[(size + 15) >>> 4]!;
       const cache = this.cache;
-      const top = cache[base]! - 2;
-      if (top > base) {
-        const unit = cache[top]!;
-        const word = cache[top + 1]!;
+      const newest = cache[base]!;
+      if (newest >= base + FIRST_ENTRY) {
+        const unit = cache[newest]!;
         const index = this.indexOf(unit);
-        if (this.i32[index] === word) {
-          cache[base] = top;
-          this.hits[base >>> CLASS_SHIFT]! += 1;
+        const word = this.i32[index]!;
+        if ((word & ~GENERATION_MASK) === (this.hand | base)) {
+          cache[base] = (newest - 1) | 0;
+          this.hits += 1;
           this.i32[index] = word ^ HAND_TO_LIVE;
           return (unit * UNIT) as Address;
         }
@@ -193,25 +196,18 @@ class MappedThreadCached<A extends Algorithm = Algorithm> extends ThreadCached<A
 
   override free(address: Address): void {
     const unit = address >>> 3;
-    if (
-      unit * UNIT === address &&
-      (unit & this.#inside) === 0 &&
-      unit >= this.lowest &&
-      unit <= this.highest
-    ) {
+    if (unit * UNIT === address && (unit & this.#inside) === 0 && (unit - this.lowest) >>> 0 <= this.reach) {
       const index = this.indexOf(unit);
       const word = this.i32[index]!;
       // LIVE, FLIGHT, SHARED or ORPHAN: see isHeld in ownership.ts.
       if (((word >>> 29) - FIRST_HELD) >>> 0 <= HELD_STATES) {
         const base = word & CLASS_MASK;
         const cache = this.cache;
-        const top = cache[base]!;
-        if (top !== cache[base + 1]) {
-          const hand = this.hand | base | ((word + 1) & 0xff);
-          this.i32[index] = hand;
-          cache[top] = unit;
-          cache[top + 1] = hand;
-          cache[base] = top + 2;
+        const newest = cache[base]!;
+        if (newest !== cache[base + 1]) {
+          this.i32[index] = this.hand | base | ((word + 1) & GENERATION_MASK);
+          cache[newest + 1] = unit;
+          cache[base] = newest + 1;
           return;
         }
       }

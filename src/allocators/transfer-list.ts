@@ -1,10 +1,10 @@
 /**
  * Transfer list: where the thread caches of one size class exchange blocks.
  *
- *      0      8           12      16            24      32             40          48            128
- *     ┌──────┬───────────┬───────┬─────────────┬───────┬──────────────┬───────────┬─────────────┬ ─ ┐
- *     │ lock │ head unit │ count │ allocations │ frees │ acquisitions │ contended │ raced frees │   │
- *     └──────┴───────────┴───────┴─────────────┴───────┴──────────────┴───────────┴─────────────┴ ─ ┘
+ *      0      8           12      16            24            32             40              128
+ *     ┌──────┬───────────┬───────┬─────────────┬─────────────┬──────────────┬───────────┬ ─ ─ ─ ┐
+ *     │ lock │ head unit │ count │ allocations │ raced frees │ acquisitions │ contended │       │
+ *     └──────┴───────────┴───────┴─────────────┴─────────────┴──────────────┴───────────┴ ─ ─ ─ ┘
  *     ▲ one line and its neighbour for each class, so that classes do not share cache lines
  *
  *     a bundle, in the payload of its first block         all of its blocks are TRANSFER
@@ -33,10 +33,9 @@ export const LIST_BYTES = 128;
 const HEAD = 2;
 const COUNT = 3;
 const ALLOCATIONS = 2;
-const FREES = 3;
+const RACED = 3;
 const ACQUISITIONS = 4;
 const CONTENDED = 5;
-const RACED = 6;
 
 // Indexes of 32-bit words from the payload of a bundle's first block.
 const NEXT = 0;
@@ -69,7 +68,7 @@ export class TransferList {
     if (contended) this.#f64[this.#double + CONTENDED]! += 1;
   }
 
-  /** Blocks of this class that two threads freed at the same moment, as far as published. */
+  /** Blocks that two threads freed at the same moment, as far as published here. */
   get racedFrees(): number {
     return this.#f64[this.#double + RACED]!;
   }
@@ -89,14 +88,14 @@ export class TransferList {
     return this.u32[this.word + COUNT]!;
   }
 
-  /** Allocations that caches of this class have served, as far as published. */
+  /** Allocations that caches have served, as far as published here. */
   get allocations(): number {
     return this.#f64[this.#double + ALLOCATIONS]!;
   }
 
   /**
-   * Takes up to `wanted` blocks from the list, the newest first, and writes their units into `units`, two
-   * words apart, from `at` on. Returns how many there were. Requires: lock held.
+   * Takes up to `wanted` blocks from the list, the newest first, and writes their units into `units` from
+   * `at` on. Returns how many there were. Requires: lock held.
    */
   take(wanted: number, units: Int32Array, at: number): number {
     const { u32, word } = this;
@@ -105,11 +104,10 @@ export class TransferList {
     for (let left = taken, to = at; left > 0; ) {
       const bundle = this.bundleAt(head);
       let members = u32[bundle + MEMBERS]!;
-      for (; members > 0 && left > 0; left--, to += 2) units[to] = u32[bundle + UNITS + --members]!;
+      for (; members > 0 && left > 0; left--, to++) units[to] = u32[bundle + UNITS + --members]!;
       u32[bundle + MEMBERS] = members;
       if (left === 0) break;
-      units[to] = head;
-      to += 2;
+      units[to++] = head;
       left--;
       head = u32[bundle + NEXT]!;
     }
@@ -147,10 +145,9 @@ export class TransferList {
     return index;
   }
 
-  /** Adds to the class's counters. Requires: lock held. */
-  publish(allocations: number, frees: number, racedFrees: number): void {
+  /** Adds to the list's counters. Requires: lock held. */
+  publish(allocations: number, racedFrees: number): void {
     this.#f64[this.#double + ALLOCATIONS]! += allocations;
-    this.#f64[this.#double + FREES]! += frees;
     this.#f64[this.#double + RACED]! += racedFrees;
   }
 

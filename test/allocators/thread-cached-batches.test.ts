@@ -437,7 +437,6 @@ describe('verify()', () => {
   test.each<[string, (at: At) => number]>([
     ["a cached block's owner", flip(cached, 1 << 21)],
     ["a cached block's class", flip(cached, 1 << 8)],
-    ["a cached block's generation", flip(cached, 1)],
     ["a cached block's state", flip(cached, 1 << 29)],
     ["a listed block's state", flip(listed, 1 << 30)],
     ["a listed block's class", flip(listed, 1 << 8)],

@@ -156,7 +156,7 @@ describe('a block in hands', () => {
     const filler = heap.alloc(heap.stats().largestFree);
     expect(heap.claim(MiB)).toBe(true);
     const address = heap.alloc(100);
-    expect(address).toBeGreaterThan(64 * KiB);
+    expect(address).toBeGreaterThanOrEqual(64 * KiB);
     const locks = heap.stats().lockAcquisitions!;
     for (let i = 0; i < 50; i++) heap.free(i === 0 ? address : heap.alloc(100));
     expect(heap.stats().lockAcquisitions! - locks).toBe(1);
@@ -267,6 +267,41 @@ describe('two frees at the same moment', () => {
     mine.verify();
   });
 
+  test('and a block that comes back to the cache which has it still: one entry gets it', () => {
+    const scene = new CacheScene();
+    const { mine } = scene;
+    const other = scene.attach();
+    const [below, raced] = allocMany(mine, 2, 100) as [Address, Address];
+    const word = scene.word(raced);
+    mine.free(below);
+    mine.free(raced);
+    scene.word(raced, word);
+    other.free(raced);
+    // The other thread has it, gives it to somebody, and it ends up here a second time.
+    expect(other.alloc(100)).toBe(raced);
+    mine.free(raced);
+    const next = allocMany(mine, 20, 100);
+    expect(next.filter((address) => address === raced)).toHaveLength(1);
+    expect(next).toContain(below);
+    expect(mine.stats()).toMatchObject({ racedFrees: 1, liveBlocks: 20 });
+    mine.verify();
+  });
+
+  test('are found on the way to a list too, where the same block would be twice', () => {
+    const scene = new CacheScene();
+    const { mine } = scene;
+    const blocks = outOfRow(allocMany(mine, 2 * BATCH + 1, 16));
+    mine.flush();
+    const twice = blocks[3]!;
+    const live = scene.word(twice);
+    mine.free(twice);
+    scene.word(twice, live);
+    for (const address of blocks) mine.free(address);
+    expect(scene.states().transfer).toBe(BATCH - 1);
+    expect(mine.stats().racedFrees).toBe(1);
+    mine.verify();
+  });
+
   test('fill a cache to the brim: the one on top is dropped, the next one served', () => {
     const scene = new CacheScene();
     const { mine } = scene;
@@ -293,6 +328,41 @@ describe('two frees at the same moment', () => {
     other.orphan(2 << 21);
     expect(scene.mine.stats().racedFrees).toBe(1);
     scene.mine.verify();
+  });
+});
+
+describe('the block that the fast path served last', () => {
+  test('may have lost its class, or got another one: it goes where its word says', () => {
+    const scene = new CacheScene();
+    const { mine } = scene;
+    const first = mine.stats();
+    for (let round = 0; round < 3; round++) {
+      mine.free(mine.alloc(200));
+      const resized = mine.alloc(200);
+      expect(mine.resize(resized, 64)).toBe(true);
+      mine.free(resized);
+      expect(scene.stateOf(resized), 'to the allocator').toBe('free');
+      // Where it was, a block of another class that no fast path serves.
+      mine.flush();
+      const other = mine.alloc(64);
+      mine.free(other);
+      expect(mine.alloc(64)).toBe(other);
+      mine.free(other);
+      mine.verify();
+    }
+    mine.flush();
+    expect(mine.stats()).toMatchObject({ used: 0, cached: 0, largestFree: first.largestFree });
+  });
+
+  test('is freed once: a second free of it is found', () => {
+    const { mine } = new CacheScene();
+    mine.free(mine.alloc(100));
+    const address = mine.alloc(100);
+    mine.free(address);
+    expect(() => mine.free(address)).toThrow(InvalidFreeError);
+    expect(mine.alloc(100)).toBe(address);
+    expect(mine.alloc(100)).not.toBe(address);
+    mine.verify();
   });
 });
 

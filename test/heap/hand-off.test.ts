@@ -65,3 +65,29 @@ test('the blocks of an arena are not handed off', () => {
   expect(arena.generationOf(toAddress(block + 4))).toBe(-1);
   arena.release();
 });
+
+test.each([
+  ['tlsf', 16],
+  ['tlsf', 100],
+  ['tlsf', 4000],
+  ['linked-list', 100],
+  ['buddy', 100],
+] as const)('the generation goes up at every free, in the cache too: %s, %i bytes', (allocator, size) => {
+  const heap = Heap.create({ byteLength: 16 * MiB, allocator });
+  let block = heap.alloc(size);
+  for (let round = 0; round < 600; round++) {
+    const before = heap.generationOf(block);
+    heap.free(block);
+    expect(heap.generationOf(block), 'no live block').toBe(-1);
+    expect(heap.alloc(size), 'the same address').toBe(block);
+    expect(heap.generationOf(block)).toBe((before + 1) % 256);
+    // Back to the allocator and out again: not the one that it had.
+    if (round % 100 !== 0) continue;
+    const last = heap.generationOf(block);
+    heap.free(block);
+    heap.flush();
+    block = heap.alloc(size);
+    expect(heap.generationOf(block)).not.toBe(last);
+  }
+  heap.detach();
+});

@@ -42,9 +42,9 @@ const faults: string[] = [];
 /** Runs until the neighbour is done. Returns how often the block changed hands. */
 function hold(): number {
   meeting.meet();
-  // A batch of two, the upper one first.
-  const spare = heap.alloc(SMALL);
+  // A batch of two, the lower one first.
   const mine = heap.alloc(SMALL);
+  const spare = heap.alloc(SMALL);
   meeting.store(MINE, mine / 8);
   meeting.meet();
   let rounds = 0;
