@@ -55,10 +55,12 @@ describe('a second attach', () => {
     const url = new URL('../../dist/workers/test-threads/two-messages.js', import.meta.url);
     const worker = new Worker(url);
     const reported = once(worker, 'message') as Promise<[TwoMessagesReport]>;
+    // Waited for from the start: a worker's last messages may come right before its exit, in the same turn.
+    const ended = once(worker, 'exit');
     worker.postMessage(heap.handle);
     worker.postMessage(heap.handle);
     const [report] = await reported;
-    await once(worker, 'exit');
+    await ended;
     expect(report).toEqual({
       sameBuffer: false,
       sameHeap: true,
