@@ -5,7 +5,7 @@
  *                             ▲ home            ▲ found   ▲ the search ends here
  *
  * A deleted slot keeps searches going; it is taken again by the next insert that passes, and becomes free
- * when the slot after it is. `find` is also called without the lock, on bytes that change or belong to
+ * when the slot after it is. In an open table it stays deleted (see map-cells.ts). `find` is also called without the lock, on bytes that change or belong to
  * somebody else by now: it looks at each slot once at most, and at no address outside the memory.
  * Everything else requires the shard's lock.
  */
@@ -15,7 +15,7 @@ import type { Keys } from './map-keys.ts';
 import * as layout from './map-layout.ts';
 
 // V8 folds the constants of a module, but loads imported ones at each use.
-const { FREE, DELETED, TAKEN, SLOT_BITS } = layout;
+const { FREE, DELETED, TAKEN, SLOT_BITS, TABLE_BITS, OPEN } = layout;
 
 /** The tables of one map. Slots are named by the index of their first word. */
 export abstract class Slots {
@@ -35,14 +35,15 @@ export abstract class Slots {
   /** The hash of the key in a taken slot; it becomes the encoded key. */
   abstract hashAt(slot: number): number;
 
-  /** Where a key with this hash can be put: a slot that is deleted or free. Requires: one is free. */
+  /** Where a key with this hash can be put: a slot that is free, or deleted if not open. Requires: one is free. */
   room(table: number, hash: number): number {
     const { i32, stride } = this;
-    const first = (table & ~SLOT_BITS) >>> 2;
+    const first = (table & ~TABLE_BITS) >>> 2;
     const last = 2 ** (table & SLOT_BITS) - 1;
+    const most = (table & OPEN) === 0 ? DELETED : FREE;
     for (let at = hash & last; ; at = (at + 1) & last) {
       const slot = first + at * stride;
-      if (i32[slot]! >>> 0 <= DELETED) return slot;
+      if (i32[slot]! >>> 0 <= most) return slot;
     }
   }
 
@@ -53,10 +54,10 @@ export abstract class Slots {
    */
   erase(table: number, slot: number): number {
     const { i32, stride } = this;
-    const first = (table & ~SLOT_BITS) >>> 2;
+    const first = (table & ~TABLE_BITS) >>> 2;
     const last = 2 ** (table & SLOT_BITS) - 1;
     let at = (slot - first) / stride;
-    if (i32[first + ((at + 1) & last) * stride] !== FREE) {
+    if ((table & OPEN) !== 0 || i32[first + ((at + 1) & last) * stride] !== FREE) {
       i32[slot] = DELETED;
       return 0;
     }
@@ -69,17 +70,23 @@ export abstract class Slots {
     return freed;
   }
 
-  /** Copies what `from` holds to the free slots of `to`. Returns how many keys that are. */
-  copy(from: number, to: number): number {
+  /**
+   * Copies what `from` holds to the free slots of `to`.
+   *
+   * @param moved called for each slot once it was copied
+   * @returns how many keys that are
+   */
+  copy(from: number, to: number, moved?: (slot: number, target: number) => void): number {
     if (from === 0) return 0;
     const { i32, stride } = this;
-    const first = (from & ~SLOT_BITS) >>> 2;
+    const first = (from & ~TABLE_BITS) >>> 2;
     const end = first + 2 ** (from & SLOT_BITS) * stride;
     let count = 0;
     for (let slot = first; slot < end; slot += stride) {
       if (i32[slot]! >>> 0 <= DELETED) continue;
       const target = this.room(to, this.hashAt(slot));
       for (let word = 0; word < stride; word++) i32[target + word] = i32[slot + word]!;
+      moved?.(slot, target);
       count++;
     }
     return count;
@@ -102,7 +109,7 @@ export class IntegerSlots extends Slots {
     if (table === 0) return -1;
     const { i32, stride, keyAt, wide } = this;
     const { lo, hi } = this.keys;
-    const first = (table & ~SLOT_BITS) >>> 2;
+    const first = (table & ~TABLE_BITS) >>> 2;
     const last = (1 << (table & SLOT_BITS)) - 1;
     let at = hash & last;
     for (let left = last; left >= 0; left--) {
@@ -135,7 +142,7 @@ export class HashedSlots extends Slots {
   override find(table: number, hash: number): number {
     if (table === 0) return -1;
     const { i32, keys, limit, stride, entryAt } = this;
-    const first = (table & ~SLOT_BITS) >>> 2;
+    const first = (table & ~TABLE_BITS) >>> 2;
     const last = (1 << (table & SLOT_BITS)) - 1;
     let at = hash & last;
     for (let left = last; left >= 0; left--) {
