@@ -59,6 +59,16 @@ test.each([1, 4])('what is added is taken or still there (%i shards)', async (sh
   });
 });
 
+test('nothing is added to a value that was taken', async () => {
+  const map = SharedMap.create(heap, u32, i32, { shards: 1 });
+  // Tables that are open while so many keys come and go.
+  for (let n = 0; n < 20_000; n++) map.set(n + 10, 0);
+  await among(map, 'tills', 60_000, (reports) => {
+    const owed = reports.reduce((sum, { count }) => sum + count, 0);
+    expect([...map.values()].reduce((sum, value) => sum + value, 0)).toBe(owed);
+  });
+});
+
 test('each sum is given to one thread, while the table grows', async () => {
   const map = SharedMap.create(heap, string, u32, { shards: 1 });
   const most = PARTIES * 20_000;

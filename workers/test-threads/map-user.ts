@@ -143,6 +143,19 @@ const ACTS = {
     }
   },
 
+  /** As `ledger`, at two keys that come and go all the time. */
+  tills() {
+    const map = SharedMap.open(heap, job.map);
+    for (let round = 0; round < job.rounds; round++) {
+      const key = ((round >>> 6) & 1) as never;
+      if (random(8) === 0) count -= (map.take(key) as number | undefined) ?? 0;
+      else {
+        map.add(key, 1 as never);
+        count += 1;
+      }
+    }
+  },
+
   /** All threads add to one key: each sum is given once. `count` is the sum of the sums. */
   tickets() {
     const map = SharedMap.open(heap, job.map);
