@@ -33,7 +33,7 @@ import { HashedSlots, IntegerSlots, type Slots } from './map-slots.ts';
 import { Usage } from './map-usage.ts';
 import type { ContainerStore } from './store.ts';
 
-const { VERSION, TABLE, COUNT, USED, FREE, DELETED, TAKEN, OPEN, SHARD_SHIFT } = layout;
+const { VERSION, TABLE, COUNT, USED, FREE, BOUND, TAKEN, OPEN, SHARD_SHIFT } = layout;
 const { atomicAdd, atomicLoad, atomicStore } = atomics;
 
 /** How often a reader looks again before it takes the lock. */
@@ -385,7 +385,7 @@ export class MapCore {
     const first = layout.slotsAddress(table) >>> 2;
     const end = first + layout.slotCount(table) * stride;
     const found: number[] = [];
-    for (let slot = first; slot < end; slot += stride) if (i32[slot]! >>> 0 > DELETED) found.push(slot);
+    for (let slot = first; slot < end; slot += stride) if (i32[slot]! >>> 0 > BOUND) found.push(slot);
     return found;
   }
 
@@ -420,7 +420,7 @@ export class MapCore {
     const hasRoom = i32[shard + USED]! < Math.floor(layout.slotCount(table) * (full ? BRIM : FULL));
     if (!hasRoom && !full) return -1;
     const slot = this.slots.room(table, hash);
-    return hasRoom || i32[slot] === DELETED ? slot : -1;
+    return hasRoom || i32[slot] !== FREE ? slot : -1;
   }
 
   /** Publishes a slot whose entry is finished. Requires: lock held. */
@@ -523,7 +523,8 @@ export class MapCore {
     const taken = this.taken(table);
     let deleted = 0;
     const first = layout.slotsAddress(table) >>> 2;
-    for (let at = 0; at < total; at++) if (i32[first + at * stride] === DELETED) deleted++;
+    for (let at = 0; at < total; at++) if (i32[first + at * stride] !== FREE) deleted++;
+    deleted -= taken.length;
     for (const slot of taken) {
       const mark = u32[slot]!;
       if (mark !== TAKEN) this.#checkBlock(mark, this.shape.entryBytes, slot);

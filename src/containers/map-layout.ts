@@ -9,7 +9,8 @@
  *
  *     entry   ┌ key 4 or 8 ┬ value ┐       or      ┌ bytes of the key u32 ┬ value ┬ key, UTF-8, zeros ┐
  *     slot    ┌ mark u32 ┬ hash of the key u32 ┬ entry, if it fits ┐      mark   0 free, 1 deleted,
- *             ┌ mark u32 ┬ entry ┐  integer keys, scalar values           2 the entry lies in the slot,
+ *             ┌ mark u32 ┬ entry ┐  integer keys, scalar values           2 deleted and bound to its key,
+ *                                                                         3 the entry lies in the slot,
  *                                                                         else the address of its block
  *
  * One word commits each change: `mark` links or unlinks an entry, `table` swaps all slots, a value of
@@ -60,7 +61,9 @@ export const SHARD_SHIFT = 5;
 /** What a slot's mark can hold besides the address of an entry. */
 export const FREE = 0;
 export const DELETED = 1;
-export const TAKEN = 2;
+/** Deleted, and bound to its key: the slot of an open table whose cell threads may still hold. */
+export const BOUND = 2;
+export const TAKEN = 3;
 
 /** Of the `table` word: the log2 of the number of slots. */
 export const SLOT_BITS = 31;
