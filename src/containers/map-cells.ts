@@ -1,27 +1,30 @@
 /**
- * Map cells: `add` without the lock, for values of i32 or u32 in slots of a map without limits.
+ * Map cells: `add` without the lock, for values of i32 or u32 in the slots of a map without limits.
  *
- *     add     v = cell; CAS(cell, v → v + delta)            one line, one read-modify-write
+ *     add     v = cell; swap v for v + delta                one line of the cache, one read-modify-write
  *     closed  │ -2^31 │  what the cell of a slot holds that moved or went; also a value like others
  *
- * 1. A slot of an open table keeps its key for ever, and an open table is freed with its map alone: who found
- *    a slot may change its cell at any later time and harms no other key, no other block.
- * 2. Without the lock a cell is changed by that swap alone, never from or to `closed`. Who meets `closed`
- *    takes the lock, under which it is a value if the slot is taken in the shard's table.
+ * 1. A slot of an open table that held a key takes no other, and an open table is freed with its map alone:
+ *    whoever found a slot may change its cell at any later time, and harms no other key, no other block.
+ * 2. Without the lock a cell changes by that swap alone, never from or to `closed`. Who meets `closed` takes
+ *    the lock, under which it is a value where the slot is taken in the shard's table.
  * 3. A value that must not change any more is swapped for `closed`: what the swap gave is the last one.
  *
- *     found the slot ▶ │ other thread, under the lock            │ ▶ the swap of add
+ *     found the slot ▶ │ another thread, under the lock          │ ▶ the swap of add
  *     ─────────────────┼─────────────────────────────────────────┼──────────────────────────────────────
- *       v unchanged    │ nothing, or stores that end with v      │ done: at the swap
- *       v changed      │ set, update, add                        │ fails: once more under the lock
+ *       still v        │ nothing, or set and add, back to v      │ done, at the swap
+ *       not v          │ set, update, add                        │ fails: once more under the lock
  *       closed         │ moved, deleted, taken                   │ fails: the lock leads to what is now
- *       not yet closed │ mark is deleted, table is 0 (clear)     │ done: just before that store, which
- *                      │                                         │ fell into this add, as the slot was taken
+ *       still v        │ deleted, and the same key put again     │ done, at the swap: it is the key's cell
+ *       not closed yet │ mark is bound, or table is 0 (clear)    │ done, just before that store: it fell
+ *                      │                                         │ into this add, which found the slot taken
  *
- * A value is copied before its cell is closed, and `next` names the copy: a death in between loses nothing,
- * since each closed cell that is taken has its value there. Of the tables of a shard only those are open that
- * are larger than all open ones before: together they take less than twice the last one. Others (after
- * `clear`, or where deletions fill tables) are changed under the lock until the shard outgrows the last.
+ * A value is copied before its cell is closed, and `next` names the copy: a death in between loses nothing.
+ * Of a shard's tables only those are open that are larger than all open ones before: together they take less
+ * than twice the last. Others (after `clear`, or where deleted slots filled one) know the lock alone.
+ *
+ * The floor: an operation that reads and changes at once needs a fence (Attiya et al., "Laws of order", 2011),
+ * and behind it the next one's cache misses cannot overlap, as they do in a plain Map.
  */
 
 import { atomicExchange, atomicStore, compareExchange } from '../memory/atomics.ts';

@@ -5,7 +5,8 @@
  *          └ lower bits ▶ slot          └─ readers: version, lock free? read. Both as before? else again
  *
  * Readers store nothing. Taking and giving back the lock are read-modify-writes, so a reader that saw any
- * store of a writer sees, after its fence, that writer's lock or, once given back, its version.
+ * store of a writer sees, after its fence, that writer's lock or, once given back, its version. Only `add`
+ * to i32 and u32 changes values without the lock: see map-cells.ts.
  *
  * Nothing is allocated under a lock, since exhaustion calls handlers of the user: an entry is finished
  * before, a new table is there before, and what was unlinked is dropped after.

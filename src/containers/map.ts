@@ -13,8 +13,9 @@
  * same map may be read; writing to it throws DeadlockError when the other key lies in the same shard, and
  * two threads that nest in opposite orders run into LockTimeoutError. Callbacks of all else run under none.
  *
- * Iteration goes shard by shard and sees each as it is at one moment: an entry that is there all along is
- * given once, one that comes or goes meanwhile once or not at all. What is given are copies.
+ * Iteration goes shard by shard and sees the keys of each as they are at one moment: an entry that is there
+ * all along is given once, one that comes or goes meanwhile once or not at all. What is given are copies.
+ * i32 and u32 are added to without a lock (see map-cells.ts): their values may change while they are read.
  */
 
 import { type Address, NULL } from '../memory/address.ts';
