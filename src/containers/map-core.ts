@@ -5,7 +5,8 @@
  *          └ lower bits ▶ slot          └─ readers: version, lock free? read. Both as before? else again
  *
  * Readers store nothing. Taking and giving back the lock are read-modify-writes, so a reader that saw any
- * store of a writer sees, after its fence, that writer's lock or, once given back, its version.
+ * store of a writer sees, after its fence, that writer's lock or, once given back, its version. Only `add`
+ * to i32 and u32 changes values without the lock: see map-cells.ts.
  *
  * Nothing is allocated under a lock, since exhaustion calls handlers of the user: an entry is finished
  * before, a new table is there before, and what was unlinked is dropped after.
@@ -26,14 +27,15 @@ import * as atomics from '../memory/atomics.ts';
 import { Dropper, dropOwned } from '../structs/drop.ts';
 import type { BoundField, Field } from '../structs/field.ts';
 import type { Lock } from '../sync/lock.ts';
+import { Cells } from './map-cells.ts';
 import { type Keys, keysOf } from './map-keys.ts';
 import * as layout from './map-layout.ts';
 import { HashedSlots, IntegerSlots, type Slots } from './map-slots.ts';
 import { Usage } from './map-usage.ts';
 import type { ContainerStore } from './store.ts';
 
-const { VERSION, TABLE, COUNT, USED, FREE, DELETED, TAKEN, SHARD_SHIFT } = layout;
-const { atomicAdd, atomicLoad } = atomics;
+const { VERSION, TABLE, COUNT, USED, FREE, BOUND, TAKEN, OPEN, SHARD_SHIFT } = layout;
+const { atomicAdd, atomicLoad, atomicStore } = atomics;
 
 /** How often a reader looks again before it takes the lock. */
 const LOOKS = 16;
@@ -61,6 +63,10 @@ export class MapCore {
   readonly locks: readonly Lock[];
   /** Where the map has a limit. */
   readonly usage: Usage | undefined;
+  /** Where values can be added to without the lock. */
+  readonly cells: Cells | undefined;
+  /** What `unlink` found in the slot, where there are cells. */
+  unlinked = 0;
   readonly valueAt: number;
   private readonly entryAt: number;
   private readonly textRoom: number;
@@ -92,6 +98,7 @@ export class MapCore {
       store.lock((start + index * layout.SHARD_BYTES) as Address),
     );
     this.usage = Usage.of(this, address, bits);
+    this.cells = Cells.of(this, value);
   }
 
   /** The shard that a hash leads to: index of its first word. */
@@ -319,6 +326,7 @@ export class MapCore {
     i32[shard + VERSION] = i32[shard + VERSION]! + 1;
     i32[shard + USED]! -= this.slots.erase(i32[shard + TABLE]!, slot);
     i32[shard + COUNT]! -= 1;
+    if (this.cells !== undefined && mark === TAKEN) this.unlinked = this.cells.close(slot);
     return entry;
   }
 
@@ -354,6 +362,8 @@ export class MapCore {
     lock.acquire();
     const table = i32[shard + TABLE]!;
     i32[shard + VERSION] = i32[shard + VERSION]! + 1;
+    const open = (table & OPEN) !== 0;
+    if (open) this.cells!.retire(shard, table);
     i32[shard + TABLE] = 0;
     this.#recount(shard, 0, 0);
     this.usage?.cleared(shard);
@@ -366,7 +376,7 @@ export class MapCore {
       dropper.free(this.u32[slot]!);
     }
     dropper.run();
-    this.store.free(layout.slotsAddress(table) as Address);
+    if (!open) this.store.free(layout.slotsAddress(table) as Address);
   }
 
   /** The taken slots of a table. */
@@ -376,7 +386,7 @@ export class MapCore {
     const first = layout.slotsAddress(table) >>> 2;
     const end = first + layout.slotCount(table) * stride;
     const found: number[] = [];
-    for (let slot = first; slot < end; slot += stride) if (i32[slot]! >>> 0 > DELETED) found.push(slot);
+    for (let slot = first; slot < end; slot += stride) if (i32[slot]! >>> 0 > BOUND) found.push(slot);
     return found;
   }
 
@@ -408,10 +418,10 @@ export class MapCore {
     const { i32 } = this;
     const table = i32[shard + TABLE]!;
     if (table === 0) return -1;
-    const hasRoom = i32[shard + USED]! < layout.slotCount(table) * (full ? BRIM : FULL);
+    const hasRoom = i32[shard + USED]! < Math.floor(layout.slotCount(table) * (full ? BRIM : FULL));
     if (!hasRoom && !full) return -1;
     const slot = this.slots.room(table, hash);
-    return hasRoom || i32[slot] === DELETED ? slot : -1;
+    return hasRoom || i32[slot] !== FREE ? slot : -1;
   }
 
   /** Publishes a slot whose entry is finished. Requires: lock held. */
@@ -419,7 +429,9 @@ export class MapCore {
     const { i32 } = this;
     const used = i32[slot] === FREE ? 1 : 0;
     if (this.shape.hashed) i32[slot + 1] = hash;
-    i32[slot] = mark;
+    // Publishes: key and value come before. Pairs with the loads of `find`.
+    if (this.cells === undefined) i32[slot] = mark;
+    else atomicStore(i32, slot, mark);
     i32[shard + USED]! += used;
     i32[shard + COUNT]! += 1;
   }
@@ -445,7 +457,8 @@ export class MapCore {
     let bits = LEAST_SLOT_BITS;
     while (2 ** bits < 2 * (i32[shard + COUNT]! + 1)) bits++;
     if (bits > MOST_SLOT_BITS) return false;
-    const address = store.allocZeroed(this.slots.stride * 4 * 2 ** bits, layout.TABLE_ALIGN);
+    const size = this.slots.stride * 4 * 2 ** bits + (this.cells === undefined ? 0 : layout.LINK_BYTES);
+    const address = store.allocZeroed(size, layout.TABLE_ALIGN);
     if (address === NULL) return false;
     store.tryShare(address);
     const lock = this.locks[(shard - this.first) >>> SHARD_SHIFT]!;
@@ -454,19 +467,28 @@ export class MapCore {
     try {
       // Another thread may have been here in between, or filled what was to be room.
       if (i32[shard + TABLE] === seen && 2 ** bits >= 2 * i32[shard + COUNT]!) {
-        const table = address | bits;
-        const count = this.slots.copy(seen, table);
-        i32[shard + VERSION] = i32[shard + VERSION]! + 1;
-        // Publishes: the new table is complete. Readers of the old one find the version changed.
-        i32[shard + TABLE] = table;
-        this.#recount(shard, count, count);
-        unused = layout.slotsAddress(seen) as Address;
+        unused = this.#swap(shard, seen, address | bits);
       }
     } finally {
       lock.release();
     }
     store.free(unused);
     return true;
+  }
+
+  /** Puts a table in the place of another. Returns the address of the slots to be freed. Requires: lock held. */
+  #swap(shard: number, seen: number, made: number): Address {
+    const { i32, cells } = this;
+    const open = (seen & OPEN) !== 0;
+    const table = cells === undefined ? made : made | cells.opening(shard, made & layout.SLOT_BITS);
+    const count = open ? cells!.move(shard, seen, table) : this.slots.copy(seen, table);
+    i32[shard + VERSION] = i32[shard + VERSION]! + 1;
+    if (open) cells!.retire(shard, seen);
+    // Publishes: the new table is complete. Readers of the old one find the version changed.
+    if (cells !== undefined) cells.publish(shard, table);
+    else i32[shard + TABLE] = table;
+    this.#recount(shard, count, count);
+    return (open ? NULL : layout.slotsAddress(seen)) as Address;
   }
 
   #recount(shard: number, count: number, used: number): void {
@@ -502,7 +524,8 @@ export class MapCore {
     const taken = this.taken(table);
     let deleted = 0;
     const first = layout.slotsAddress(table) >>> 2;
-    for (let at = 0; at < total; at++) if (i32[first + at * stride] === DELETED) deleted++;
+    for (let at = 0; at < total; at++) if (i32[first + at * stride] !== FREE) deleted++;
+    deleted -= taken.length;
     for (const slot of taken) {
       const mark = u32[slot]!;
       if (mark !== TAKEN) this.#checkBlock(mark, this.shape.entryBytes, slot);

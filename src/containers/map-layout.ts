@@ -4,12 +4,13 @@
  *     address ▶ ┌ header 128 ┬ shard 0, 128 ┬ shard 1 … ┬ counters 4096 ┬ marks, 2^k bytes ┐
  *               └────────────┴──────────────┴───────────┴───────────────┴──────────────────┘
  *                                                       only where the map has a limit
- *     shard   ┌ lock 8 ┬ version ┬ table ┬ count ┬ used ┬ hand ┬ evictions ┬ bytes f64 ┐
- *     table   │ address of the slots, a multiple of 64 │ log2 of their number, low 6 bits │  0: no slots yet
+ *     shard   ┌ lock 8 ┬ version ┬ table ┬ count ┬ used ┬ hand ┬ evictions ┬ bytes f64 ┬ retired ┬ next ┐
+ *     table   │ address of the slots, a multiple of 64 │ open 1 │ log2 of their number 5 │  0: no slots yet
  *
  *     entry   ┌ key 4 or 8 ┬ value ┐       or      ┌ bytes of the key u32 ┬ value ┬ key, UTF-8, zeros ┐
  *     slot    ┌ mark u32 ┬ hash of the key u32 ┬ entry, if it fits ┐      mark   0 free, 1 deleted,
- *             ┌ mark u32 ┬ entry ┐  integer keys, scalar values           2 the entry lies in the slot,
+ *             ┌ mark u32 ┬ entry ┐  integer keys, scalar values           2 deleted and bound to its key,
+ *                                                                         3 the entry lies in the slot,
  *                                                                         else the address of its block
  *
  * One word commits each change: `mark` links or unlinks an entry, `table` swaps all slots, a value of
@@ -50,16 +51,28 @@ export const EVICTIONS = 7;
 /** Index of an f64 from the shard's start. */
 export const BYTES = 4;
 export const SHARD_BYTES = 128;
+/** The table word of the last open table that was given up; behind its slots lies the word of the one before. */
+export const RETIRED = 10;
+/** While an open table is being replaced: the table word of what replaces it. */
+export const NEXT = 11;
 /** Words from one shard to the next, as a shift. */
 export const SHARD_SHIFT = 5;
 
 /** What a slot's mark can hold besides the address of an entry. */
 export const FREE = 0;
 export const DELETED = 1;
-export const TAKEN = 2;
+/** Deleted, and bound to its key: the slot of an open table whose cell threads may still hold. */
+export const BOUND = 2;
+export const TAKEN = 3;
 
 /** Of the `table` word: the log2 of the number of slots. */
-export const SLOT_BITS = 63;
+export const SLOT_BITS = 31;
+/** Of the `table` word: values in it change without the lock. See map-cells.ts. */
+export const OPEN = 32;
+/** Of the `table` word: all that is no address. */
+export const TABLE_BITS = 63;
+/** Bytes behind the slots of a table. */
+export const LINK_BYTES = 8;
 export const TABLE_ALIGN = 64;
 
 /** Each thread slot has two f64 of its own: hits and misses. */
@@ -143,7 +156,12 @@ export function slotCount(table: number): number {
 
 /** The address of a table word's slots. */
 export function slotsAddress(table: number): number {
-  return (table & ~SLOT_BITS) >>> 0;
+  return (table & ~TABLE_BITS) >>> 0;
+}
+
+/** Index of the word behind a table's slots. */
+export function linkOf(table: number, stride: number): number {
+  return (slotsAddress(table) >>> 2) + slotCount(table) * stride;
 }
 
 function dropMap(dropper: Dropper, address: number): void {
@@ -155,10 +173,18 @@ function dropMap(dropper: Dropper, address: number): void {
   for (let index = 0; index < shards; index++) {
     const shard = base + ((SHARDS_AT + index * SHARD_BYTES) >>> 2);
     const table = u32[shard + TABLE]!;
+    const stride = u32[base + STRIDE]!;
+    for (let old = u32[shard + RETIRED]!; old !== 0; ) {
+      const before = u32[linkOf(old, stride)]!;
+      if (old !== table) dropper.free(slotsAddress(old));
+      old = before;
+    }
+    u32[shard + RETIRED] = 0;
+    const next = u32[shard + NEXT]!;
+    if (next !== 0 && next !== table) dropper.free(slotsAddress(next));
     if (table === 0) continue;
     u32[shard + TABLE] = 0;
     const first = slotsAddress(table) >>> 2;
-    const stride = u32[base + STRIDE]!;
     for (let slot = first; slot < first + stride * slotCount(table); slot += stride) {
       const entry = u32[slot]!;
       if (entry <= TAKEN) continue;

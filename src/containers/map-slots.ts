@@ -5,7 +5,7 @@
  *                             ▲ home            ▲ found   ▲ the search ends here
  *
  * A deleted slot keeps searches going; it is taken again by the next insert that passes, and becomes free
- * when the slot after it is. `find` is also called without the lock, on bytes that change or belong to
+ * when the slot after it is. Where it is bound, only its own key takes it again (see map-cells.ts). `find` is also called without the lock, on bytes that change or belong to
  * somebody else by now: it looks at each slot once at most, and at no address outside the memory.
  * Everything else requires the shard's lock.
  */
@@ -15,7 +15,7 @@ import type { Keys } from './map-keys.ts';
 import * as layout from './map-layout.ts';
 
 // V8 folds the constants of a module, but loads imported ones at each use.
-const { FREE, DELETED, TAKEN, SLOT_BITS } = layout;
+const { FREE, DELETED, TAKEN, BOUND, SLOT_BITS, TABLE_BITS, OPEN } = layout;
 
 /** The tables of one map. Slots are named by the index of their first word. */
 export abstract class Slots {
@@ -34,15 +34,18 @@ export abstract class Slots {
   abstract find(table: number, hash: number): number;
   /** The hash of the key in a taken slot; it becomes the encoded key. */
   abstract hashAt(slot: number): number;
+  /** Whether a slot that is bound to a key is bound to the encoded one. */
+  protected abstract isBound(slot: number, hash: number): boolean;
 
-  /** Where a key with this hash can be put: a slot that is deleted or free. Requires: one is free. */
+  /** Where the encoded key can be put: a slot that is free, deleted, or bound to it. Requires: one is free. */
   room(table: number, hash: number): number {
     const { i32, stride } = this;
-    const first = (table & ~SLOT_BITS) >>> 2;
+    const first = (table & ~TABLE_BITS) >>> 2;
     const last = 2 ** (table & SLOT_BITS) - 1;
     for (let at = hash & last; ; at = (at + 1) & last) {
       const slot = first + at * stride;
-      if (i32[slot]! >>> 0 <= DELETED) return slot;
+      const mark = i32[slot]! >>> 0;
+      if (mark <= DELETED || (mark === BOUND && this.isBound(slot, hash))) return slot;
     }
   }
 
@@ -53,9 +56,13 @@ export abstract class Slots {
    */
   erase(table: number, slot: number): number {
     const { i32, stride } = this;
-    const first = (table & ~SLOT_BITS) >>> 2;
+    const first = (table & ~TABLE_BITS) >>> 2;
     const last = 2 ** (table & SLOT_BITS) - 1;
     let at = (slot - first) / stride;
+    if ((table & OPEN) !== 0 && i32[slot] === TAKEN) {
+      i32[slot] = BOUND;
+      return 0;
+    }
     if (i32[first + ((at + 1) & last) * stride] !== FREE) {
       i32[slot] = DELETED;
       return 0;
@@ -69,17 +76,23 @@ export abstract class Slots {
     return freed;
   }
 
-  /** Copies what `from` holds to the free slots of `to`. Returns how many keys that are. */
-  copy(from: number, to: number): number {
+  /**
+   * Copies what `from` holds to the free slots of `to`.
+   *
+   * @param moved called for each slot once it was copied
+   * @returns how many keys that are
+   */
+  copy(from: number, to: number, moved?: (slot: number, target: number) => void): number {
     if (from === 0) return 0;
     const { i32, stride } = this;
-    const first = (from & ~SLOT_BITS) >>> 2;
+    const first = (from & ~TABLE_BITS) >>> 2;
     const end = first + 2 ** (from & SLOT_BITS) * stride;
     let count = 0;
     for (let slot = first; slot < end; slot += stride) {
-      if (i32[slot]! >>> 0 <= DELETED) continue;
+      if (i32[slot]! >>> 0 <= BOUND) continue;
       const target = this.room(to, this.hashAt(slot));
       for (let word = 0; word < stride; word++) i32[target + word] = i32[slot + word]!;
+      moved?.(slot, target);
       count++;
     }
     return count;
@@ -102,7 +115,7 @@ export class IntegerSlots extends Slots {
     if (table === 0) return -1;
     const { i32, stride, keyAt, wide } = this;
     const { lo, hi } = this.keys;
-    const first = (table & ~SLOT_BITS) >>> 2;
+    const first = (table & ~TABLE_BITS) >>> 2;
     const last = (1 << (table & SLOT_BITS)) - 1;
     let at = hash & last;
     for (let left = last; left >= 0; left--) {
@@ -117,6 +130,10 @@ export class IntegerSlots extends Slots {
 
   override hashAt(slot: number): number {
     return this.keys.encodeAt((slot + this.keyAt) * 4);
+  }
+
+  protected override isBound(slot: number): boolean {
+    return this.keys.matches((slot + this.keyAt) * 4);
   }
 }
 
@@ -135,14 +152,14 @@ export class HashedSlots extends Slots {
   override find(table: number, hash: number): number {
     if (table === 0) return -1;
     const { i32, keys, limit, stride, entryAt } = this;
-    const first = (table & ~SLOT_BITS) >>> 2;
+    const first = (table & ~TABLE_BITS) >>> 2;
     const last = (1 << (table & SLOT_BITS)) - 1;
     let at = hash & last;
     for (let left = last; left >= 0; left--) {
       const slot = first + at * stride;
       const mark = i32[slot]! >>> 0;
       if (mark === FREE) return -1;
-      if (i32[slot + 1] === hash && mark !== DELETED) {
+      if (i32[slot + 1] === hash && mark > BOUND) {
         const entry = mark === TAKEN ? slot * 4 + entryAt : mark;
         if (entry <= limit && keys.matches(entry)) return slot;
       }
@@ -153,5 +170,9 @@ export class HashedSlots extends Slots {
 
   override hashAt(slot: number): number {
     return this.i32[slot + 1]!;
+  }
+
+  protected override isBound(slot: number, hash: number): boolean {
+    return this.i32[slot + 1] === hash && this.keys.matches(slot * 4 + this.entryAt);
   }
 }

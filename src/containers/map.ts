@@ -13,8 +13,9 @@
  * same map may be read; writing to it throws DeadlockError when the other key lies in the same shard, and
  * two threads that nest in opposite orders run into LockTimeoutError. Callbacks of all else run under none.
  *
- * Iteration goes shard by shard and sees each as it is at one moment: an entry that is there all along is
- * given once, one that comes or goes meanwhile once or not at all. What is given are copies.
+ * Iteration goes shard by shard and sees the keys of each as they are at one moment: an entry that is there
+ * all along is given once, one that comes or goes meanwhile once or not at all. What is given are copies.
+ * i32 and u32 are added to without a lock (see map-cells.ts): their values may change while they are read.
  */
 
 import { type Address, NULL } from '../memory/address.ts';
@@ -27,6 +28,7 @@ import type { StructType } from '../structs/struct.ts';
 import { type RowView, rowOf, StructView } from '../structs/view.ts';
 import { addressOfHandle, Container, type Handle } from './container.ts';
 import type { Loaded } from './loaded.ts';
+import type { Cells } from './map-cells.ts';
 import type { MapCore } from './map-core.ts';
 import { createMap, destroyMap, type MapOptions, openMap } from './map-create.ts';
 import * as layout from './map-layout.ts';
@@ -253,9 +255,18 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
   add(key: Init<K>, delta: Value<V> & (number | bigint)): Value<V>;
   add(key: unknown, delta: unknown): unknown {
     if (typeof delta !== this.scalar) throw this.#refusedDelta(delta);
-    const { core, field } = this;
+    const { core } = this;
     const hash = core.keys.encode(key);
     const shard = core.shardOf(hash);
+    if (core.cells !== undefined) {
+      const sum = core.cells.add(shard, hash, delta as number);
+      if (sum !== undefined) return sum;
+    }
+    return this.#addLocked(key, delta, hash, shard);
+  }
+
+  #addLocked(key: unknown, delta: unknown, hash: number, shard: number): unknown {
+    const { core, field } = this;
     const lock = core.lockOf(hash);
     const { i32 } = core;
     lock.acquire();
@@ -265,9 +276,14 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
       return this.#addNew(key, delta);
     }
     i32[shard + VERSION] = i32[shard + VERSION]! + 1;
-    const address = core.valueOf(slot);
-    field.write(address, (field.read(address) as number) + (delta as number));
-    const sum = field.read(address);
+    let sum: unknown;
+    if (core.cells?.holds(slot)) {
+      sum = core.cells.addLocked(slot, delta as number);
+    } else {
+      const address = core.valueOf(slot);
+      field.write(address, (field.read(address) as number) + (delta as number));
+      sum = field.read(address);
+    }
     if (core.usage !== undefined) core.usage.note(shard, slot);
     lock.release();
     return sum;
@@ -277,7 +293,8 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
    * Replaces a value by what `fn` makes of it, under the shard's lock.
    *
    * @param fn gets a copy of the value, or `initial` when the key is not there (then without the lock, and
-   *   once more if another thread inserts the key meanwhile)
+   *   once more if another thread inserts the key meanwhile). Of i32 and u32: once more if another thread adds
+   *   to the value meanwhile
    * @returns the new value as `fn` gave it; undefined when there is neither a value nor `initial`
    */
   update<W extends Init<V>>(key: Init<K>, fn: (value: Copy<V>) => W, initial?: Copy<V>): W | undefined;
@@ -330,8 +347,9 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
       const slot = core.slots.find(core.i32[shard + TABLE]!, hash);
       if (slot < 0) return undefined;
       const inSlot = core.u32[slot] === layout.TAKEN;
-      if (inSlot) value = this.load(core.valueOf(slot));
+      if (inSlot && core.cells === undefined) value = this.load(core.valueOf(slot));
       entry = core.unlink(shard, slot);
+      if (inSlot && core.cells !== undefined) value = core.unlinked;
     } finally {
       lock.release();
     }
@@ -456,6 +474,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
     try {
       const slot = core.slots.find(core.i32[shard + TABLE]!, hash);
       if (slot < 0) return undefined;
+      if (core.cells?.holds(slot)) return this.#updateCell(core.cells, slot, fn);
       const value = synchronous(fn(this.load(core.valueOf(slot)) as never));
       this.#checkValue(value);
       if (this.cell) {
@@ -476,6 +495,15 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
       lock.release();
       core.usage?.dropVictims();
       core.dropEntry(old);
+    }
+  }
+
+  #updateCell(cells: Cells, slot: number, fn: (value: never) => unknown): unknown {
+    for (;;) {
+      const before = cells.read(slot);
+      const value = synchronous(fn(before as never));
+      this.#checkValue(value);
+      if (cells.replace(slot, before, value as number)) return value;
     }
   }
 

@@ -6,7 +6,7 @@ import { string } from '../../src/containers/string.ts';
 import { Heap } from '../../src/heap/heap.ts';
 import { MiB } from '../../src/memory/address.ts';
 import type { Field } from '../../src/structs/field.ts';
-import { f64, u32 } from '../../src/structs/scalars.ts';
+import { f64, i32, u32 } from '../../src/structs/scalars.ts';
 import { struct } from '../../src/structs/struct.ts';
 import type { MapUserJob, MapUserReport } from '../../workers/test-threads/map-user.ts';
 import { runCrew } from '../stress/crew.ts';
@@ -49,6 +49,33 @@ test.each([1, 16])('adds are never lost, under strings and numbers (%i shards)',
   const numbers = SharedMap.create(heap, u32, f64, { shards });
   numbers.set(0, 0);
   await among(numbers, 'add', 25_000, () => expect(sum(numbers)).toBe(PARTIES * 25_000));
+});
+
+test.each([1, 4])('what is added is taken or still there (%i shards)', async (shards) => {
+  const map = SharedMap.create(heap, string, i32, { shards });
+  await among(map, 'ledger', 30_000, (reports) => {
+    const owed = reports.reduce((sum, { count }) => sum + count, 0);
+    expect([...map.values()].reduce((sum, value) => sum + value, 0)).toBe(owed);
+  });
+});
+
+test('nothing is added to a value that was taken', async () => {
+  const map = SharedMap.create(heap, u32, i32, { shards: 1 });
+  // Tables that are open while so many keys come and go.
+  for (let n = 0; n < 20_000; n++) map.set(n + 10, 0);
+  await among(map, 'tills', 60_000, (reports) => {
+    const owed = reports.reduce((sum, { count }) => sum + count, 0);
+    expect([...map.values()].reduce((sum, value) => sum + value, 0)).toBe(owed);
+  });
+});
+
+test('each sum is given to one thread, while the table grows', async () => {
+  const map = SharedMap.create(heap, string, u32, { shards: 1 });
+  const most = PARTIES * 20_000;
+  await among(map, 'tickets', 20_000, (reports) => {
+    expect(map.get('ticket')).toBe(most);
+    expect(reports.reduce((sum, { count }) => sum + count, 0)).toBe((most * (most + 1)) / 2);
+  });
 });
 
 test('keys of one thread are not touched by others', async () => {

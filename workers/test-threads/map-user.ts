@@ -124,6 +124,52 @@ const ACTS = {
     }
   },
 
+  /** Adds, and takes out what was added, while tables grow and fill with deleted slots: `count` is what it owes. */
+  ledger() {
+    const map = SharedMap.open(heap, job.map);
+    for (let round = 0; round < job.rounds; round++) {
+      const key = `key ${random(8 + (round >>> 3))}` as never;
+      const act = random(16);
+      if (act === 0) count -= (map.take(key) as number | undefined) ?? 0;
+      else if (act === 1) {
+        // The callback may run again: only what it returned counts.
+        if (map.update(key, ((value: number) => value + 5) as never) !== undefined) count += 5;
+      } else {
+        const delta = random(3) - 1;
+        map.add(key, delta as never);
+        count += delta;
+      }
+      if (act === 2) check((map.get(key) as number | undefined) !== -0x80000000, () => `${key} is closed`);
+    }
+  },
+
+  /** As `ledger`, at two keys that come and go all the time. */
+  tills() {
+    const map = SharedMap.open(heap, job.map);
+    for (let round = 0; round < job.rounds; round++) {
+      const key = ((round >>> 6) & 1) as never;
+      if (random(8) === 0) count -= (map.take(key) as number | undefined) ?? 0;
+      else {
+        map.add(key, 1 as never);
+        count += 1;
+      }
+    }
+  },
+
+  /** All threads add to one key: each sum is given once. `count` is the sum of the sums. */
+  tickets() {
+    const map = SharedMap.open(heap, job.map);
+    let last = 0;
+    for (let round = 0; round < job.rounds; round++) {
+      const ticket = map.add('ticket' as never, 1 as never) as number;
+      check(ticket > last, () => `${ticket} came after ${last}`);
+      last = ticket;
+      count += ticket;
+      // New keys: the table grows under the tickets.
+      if (round % 16 === 0) map.set(`${job.party} ${round}` as never, 0 as never);
+    }
+  },
+
   /** A cache that pushes out entries while others read them. */
   cache() {
     const map = SharedMap.open(heap, job.map);
