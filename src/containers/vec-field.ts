@@ -71,6 +71,8 @@ export class VecField<E extends Field = Field> extends Field {
     const read = (address: number): SharedVec<E> | undefined =>
       address > byteLength - 4 ? undefined : new SharedVec(store, elementsHere(), NULL, address);
     const write = (address: number, given: unknown): void => {
+      // The view of a deleted struct has no cell: it writes nowhere.
+      if (u32[address >>> 2] === undefined) return;
       if (given instanceof SharedVec && given.$isOwnedBy(address)) return;
       const block = blockOf(store, elementsHere(), given, path);
       if (block !== NULL) store.tryShare(block);

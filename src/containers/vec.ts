@@ -31,7 +31,7 @@ import { type Elements, elementsOf } from './elements.ts';
 import type { Loaded, Taken } from './loaded.ts';
 import { type ContainerStore, homeOf } from './store.ts';
 import { sortElements } from './vec-sort.ts';
-import { checkVec, createBlock, VEC_NAME, VecStorage } from './vec-storage.ts';
+import { checkExtent, checkVec, createBlock, VEC_NAME, VecStorage } from './vec-storage.ts';
 
 // Words from the block's start: copies, because the engine folds a module's own constants.
 const DATA = 2;
@@ -440,6 +440,7 @@ export class SharedVec<E extends Field = Field> extends VecStorage<E> {
   /** Where the elements lie, and the word of their count. */
   private extent(): { readonly data: number; readonly length: number; readonly lengthIndex: number } {
     const { length } = this;
+    if (length > 0) checkExtent(this.store.memory, this.block, this.elements.stride);
     return { data: this.u32[this.head + DATA]!, length, lengthIndex: this.head + LENGTH };
   }
 
@@ -472,8 +473,9 @@ export class SharedVec<E extends Field = Field> extends VecStorage<E> {
     return this.view(this.length) as never;
   }
 
-  /** A plain array of the elements; bigints as strings, refs as addresses. */
-  toJSON(): unknown[] {
+  /** A plain array of the elements; bigints as strings, refs as addresses. Null once released. */
+  toJSON(): unknown[] | null {
+    if (this.isClosed) return null;
     const { data, length } = this.extent();
     const { bound, stride } = this.elements;
     return Array.from({ length }, (_, index) => bound.json(data + index * stride));
