@@ -70,7 +70,7 @@ function dropVec(dropper: Dropper, address: number): void {
 /** What a vec is apart from its elements' values. */
 export abstract class VecStorage<E extends Field = Field> extends Container {
   /** The elements' field, in this heap. */
-  protected readonly elements: Elements<E>;
+  readonly elements: Elements<E>;
   protected readonly u32: Uint32Array;
   /** Index of the word that tells whether `block` is right still. */
   protected self = 0;

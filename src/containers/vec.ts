@@ -21,7 +21,14 @@ import { type Address, NULL } from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';
 import { checkField, type Field, show } from '../structs/field.ts';
 import { outOfRange } from '../structs/fixed-array.ts';
-import type { AnyStructType, ElementArray, FieldInit, FieldValue } from '../structs/inference.ts';
+import type {
+  AnyStructType,
+  ElementArray,
+  FieldInit,
+  FieldValue,
+  schema,
+  ViewMembers,
+} from '../structs/inference.ts';
 import { INSPECT, type Inspector, type Place } from '../structs/place.ts';
 import type { ScalarField } from '../structs/scalars.ts';
 import { fieldWithHash, hashOfField } from '../structs/schema.ts';
@@ -29,6 +36,7 @@ import { type RowView, StructView } from '../structs/view.ts';
 import { addressOfHandle, type Handle, hashAt } from './container.ts';
 import { type Elements, elementsOf } from './elements.ts';
 import type { Loaded, Taken } from './loaded.ts';
+import { fieldOf, type TakenFrom, type TakenNames } from './owner.ts';
 import { type ContainerStore, homeOf } from './store.ts';
 import { sortElements } from './vec-sort.ts';
 import { checkExtent, checkVec, createBlock, VEC_NAME, VecStorage } from './vec-storage.ts';
@@ -138,6 +146,22 @@ export class SharedVec<E extends Field = Field> extends VecStorage<E> {
     checkVec(store, address, element && hashOfField(element));
     const field = element ?? (fieldWithHash(hashAt(store, address), store) as E);
     return new SharedVec(store, elementsOf(field, store), address, 0);
+  }
+
+  /**
+   * Moves the vec out of a field `vec(E)` of a view. The field is an empty vec then.
+   *
+   * @throws TypeError when the struct has no such field
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: a vec of whatever
+  static take<S extends AnyStructType, K extends TakenNames<S[typeof schema], SharedVec<any>>>(
+    view: ViewMembers<S>,
+    field: K,
+  ): TakenFrom<S[typeof schema][K]> {
+    const { address, kind, field: bound, binding } = fieldOf(view, field, 'SharedVec.take');
+    if (kind !== 'vec')
+      throw new TypeError(`SharedVec.take: ${binding.type.name}.${field} is ${kind}, not a vec`);
+    return bound.take!(address) as never;
   }
 
   /** What roots open a vec by: `heap.roots.open('samples', SharedVec.type(f64))`. */
@@ -507,6 +531,11 @@ export class SharedVec<E extends Field = Field> extends VecStorage<E> {
         `${path} takes a vec of ${elements.name} in the same heap; got one of ${this.elements.name}${where}`,
       );
     }
+    return this.giveUp();
+  }
+
+  /** As {@link $moveInto}, of a vec that was made for the field. */
+  $giveUp(): Address {
     return this.giveUp();
   }
 
