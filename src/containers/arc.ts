@@ -27,6 +27,7 @@ import { addressOfHandle, type Container, checkHeader, type Handle, hashAt } fro
 import {
   addReference,
   beginCounting,
+  checkTarget,
   layReference,
   layTarget,
   MOST_REFERENCES,
@@ -73,6 +74,9 @@ export interface WeakHandle<T extends ArcTarget = AnyStructType> extends Handle<
 }
 
 type UpgradedFrom<F> = TakenFrom<F> extends Weak<infer T> ? Arc<T> : never;
+
+/** Objects of containers that Arcs own. */
+const shared = new WeakSet<Partial<Container>>();
 
 /** What Arc and Weak share: a reference block that names a target. */
 abstract class Counted<T extends ArcTarget> extends Owner {
@@ -133,9 +137,10 @@ export class Arc<T extends ArcTarget = AnyStructType> extends Counted<T> {
 
   /**
    * Gives a container many owners: it is destroyed with the last of them. Do not destroy it otherwise.
-   * This thread's object becomes the Arc's: it is released when the Arc is dropped.
+   * This thread's object becomes the Arc's: it is closed when the Arc is dropped. Clones open their own.
    *
-   * @throws TypeError when it is no container of this heap, or lies in an arena
+   * @throws TypeError when it is no container of this heap, lies in an arena, or has an owner already: an
+   *   Arc, or the field of a struct
    */
   static of<C extends Container>(store: ContainerStore, container: C): Arc<ContainerType<C>> {
     const home = homeOf(store);
@@ -143,13 +148,17 @@ export class Arc<T extends ArcTarget = AnyStructType> extends Counted<T> {
     if ((container as unknown as Arc).store !== home) {
       throw new TypeError(`Arc.of takes a container that lies in a block of heap ${home.id}`);
     }
+    if (container.$isOwned || shared.has(container)) {
+      throw new TypeError(`the container at ${hex(address)} has an owner already: Arc.of would be a second`);
+    }
     const fill = (payload: number): void => {
       home.memory.u32[payload >>> 2] = address;
     };
     const hash = registerLayout(OWNED_POINTER, home);
-    const type: ContainerType<C> = { at: () => container };
+    const type = container.constructor as unknown as ContainerType<C>;
     const arc = new Arc(home, makeShared(home, hash, OWNED_POINTER.size, 'a container', fill), type);
     arc.#container = container;
+    shared.add(container);
     return arc;
   }
 
@@ -250,7 +259,10 @@ export class Arc<T extends ArcTarget = AnyStructType> extends Counted<T> {
       );
     }
     const { u32 } = this.store.memory;
-    this.#container ??= type.at(this.store, u32[(target + PAYLOAD) >>> 2] as Address) as Partial<Container>;
+    if (this.#container === undefined) {
+      this.#container = type.at(this.store, u32[(target + PAYLOAD) >>> 2] as Address) as Partial<Container>;
+      shared.add(this.#container);
+    }
     return this.#container as never;
   }
 
@@ -288,7 +300,9 @@ export class Arc<T extends ArcTarget = AnyStructType> extends Counted<T> {
     return super.intoAddress();
   }
 
+  /** That of the value; null once dropped or moved. */
   toJSON(): unknown {
+    if (this.address === NULL) return null;
     const { value } = this as { value: { toJSON?(): unknown } };
     return value.toJSON?.();
   }
@@ -299,7 +313,7 @@ export class Arc<T extends ArcTarget = AnyStructType> extends Counted<T> {
   }
 
   #releaseContainer(): void {
-    this.#container?.release?.();
+    this.#container?.$closeObject?.();
     this.#container = undefined;
   }
 }
@@ -447,9 +461,11 @@ export function referenceTo(home: ContainerStore, shared: Address, kind: number)
 }
 
 function openType<T extends ArcTarget>(store: ContainerStore, reference: Address, kind: number, type?: T): T {
-  if (type === undefined || isStruct(type)) return typeAt(store, reference, kind, type as never) as T;
-  checkHeader(store, reference, kind, hashOfField(OWNED_POINTER));
-  return type;
+  const isOfStruct = type === undefined || isStruct(type);
+  const found = isOfStruct ? (typeAt(store, reference, kind, type as never) as T) : type;
+  if (!isOfStruct) checkHeader(store, reference, kind, hashOfField(OWNED_POINTER));
+  checkTarget(store, reference);
+  return found;
 }
 
 function isStruct(type: ArcTarget): type is AnyStructType {

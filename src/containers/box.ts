@@ -18,7 +18,7 @@
  */
 
 import { HeapCorruptionError, hex } from '../errors.ts';
-import type { Address } from '../memory/address.ts';
+import { type Address, NULL } from '../memory/address.ts';
 import { type Binding, openBinding, shellOf } from '../structs/binding.ts';
 import { type BoundField, Field, type init, show, type taken, type value } from '../structs/field.ts';
 import type { AnyStructType, Init, schema, View, ViewMembers } from '../structs/inference.ts';
@@ -145,8 +145,9 @@ export class Box<T extends AnyStructType = AnyStructType> extends Owner {
     return this.send();
   }
 
+  /** That of the struct; null once dropped or moved. */
   toJSON(): unknown {
-    return this.value.toJSON();
+    return this.address === NULL ? null : this.value.toJSON();
   }
 
   protected override get what(): string {

@@ -74,6 +74,16 @@ export abstract class Container {
     this.#address = NULL;
   }
 
+  /** Closes this object, also where `release` means something else (a Semaphore's). */
+  $closeObject(): void {
+    this.release();
+  }
+
+  /** Whether a field owns what this object stands for, so that nobody else can. */
+  get $isOwned(): boolean {
+    return false;
+  }
+
   /** Throws once released. */
   protected checkLive(): void {
     if (this.#address === NULL) throw new ReferenceError(`this ${this.kind} was released or destroyed`);

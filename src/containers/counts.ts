@@ -24,7 +24,7 @@
  * Cost: one CAS and one store, some 25 ns. Others wait for those few stores, in slices.
  */
 
-import { HeapCorruptionError, LockTimeoutError } from '../errors.ts';
+import { HeapCorruptionError, hex, LockTimeoutError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
 import { atomicLoad, atomicStore, compareExchange, wait } from '../memory/atomics.ts';
 import { type Dropper, kindWord, registerKind } from '../structs/drop.ts';
@@ -64,8 +64,9 @@ const ENDED: number = registerKind(kindWord('ARCX'), 'ended Arc target', (droppe
 export const STRONG_KIND: number = registerKind(kindWord('AREF'), 'Arc', (dropper, address) => {
   const store = storeOf(dropper);
   const target = targetOf(store, address);
-  if (target !== NULL && takeOff(store, address, address + TARGET, 0, target + STRONG) === 0) {
-    endPayload(dropper, target);
+  if (target !== NULL) {
+    checkTarget(store, address);
+    if (takeOff(store, address, address + TARGET, 0, target + STRONG) === 0) endPayload(dropper, target);
   }
   dropper.free(address);
 });
@@ -73,8 +74,9 @@ export const STRONG_KIND: number = registerKind(kindWord('AREF'), 'Arc', (droppe
 export const WEAK_KIND: number = registerKind(kindWord('AWEK'), 'Weak', (dropper, address) => {
   const store = storeOf(dropper);
   const target = targetOf(store, address);
-  if (target !== NULL && takeOff(store, address, address + TARGET, 0, target + WEAK) === 0) {
-    dropper.free(target);
+  if (target !== NULL) {
+    checkTarget(store, address);
+    if (takeOff(store, address, address + TARGET, 0, target + WEAK) === 0) dropper.free(target);
   }
   dropper.free(address);
 });
@@ -102,6 +104,18 @@ export function isTarget(store: ContainerStore, address: number): boolean {
     address % 8 === 0 &&
     store.generationOf(address as Address) !== -1
   );
+}
+
+/**
+ * Checks what a reference names, before counts are changed there.
+ *
+ * @throws HeapCorruptionError when that is no target
+ */
+export function checkTarget(store: ContainerStore, reference: number): void {
+  const target = targetOf(store, reference);
+  const word = store.memory.u32[target >>> 2];
+  if (target % 8 === 0 && (word === TARGET_KIND || word === ENDED)) return;
+  throw new HeapCorruptionError(reference, `a reference leads to ${hex(target)}, where no target lies`);
 }
 
 /** How many strong references a target has. It may have changed when you look at it. */

@@ -12,7 +12,7 @@
 
 import { BusyError, hex, OutOfMemoryError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
-import { kindName, registerKind } from '../structs/drop.ts';
+import { type DropBlock, type HeldBlock, kindName, registerKind } from '../structs/drop.ts';
 import { INSPECT, type Inspector } from '../structs/place.ts';
 import { addressOfHandle, Container, checkHeader, type Handle, layHeader } from './container.ts';
 import type { ContainerStore } from './store.ts';
@@ -48,6 +48,10 @@ export abstract class Primitive extends Container {
     this.close();
   }
 
+  override $closeObject(): void {
+    this.close();
+  }
+
   /**
    * Frees it, for all threads; none may use it any more.
    *
@@ -64,14 +68,15 @@ export abstract class Primitive extends Container {
     this.close();
   }
 
-  /** A plain object of its state at this moment. */
-  toJSON(): object {
-    return { kind: this.kind, address: this.address, ...(this.address === NULL ? {} : this.describe()) };
+  /** A plain object of its state at this moment; null once released or destroyed. */
+  toJSON(): object | null {
+    if (!this.isThere) return null;
+    return { kind: this.kind, address: this.address, ...this.describe() };
   }
 
   [INSPECT](depth: number, options: object, inspect: Inspector): string {
     if (depth < 0) return `[${this.kind}]`;
-    if (this.address === NULL) return `${this.kind} (released)`;
+    if (!this.isThere) return `${this.kind} (released)`;
     return `${this.kind} ${inspect(this.describe(), { ...options, depth })}`;
   }
 
@@ -87,6 +92,10 @@ export abstract class Primitive extends Container {
   /** Throws once released or destroyed. */
   protected check(): void {
     if (this.i32[this.word] !== this.kindWord) this.refuse();
+  }
+
+  private get isThere(): boolean {
+    return this.i32[this.word] === this.kindWord;
   }
 
   private refuse(): never {
@@ -122,17 +131,18 @@ export function makeBlock(
 }
 
 /** Registers a kind whose blocks own nothing. */
-export function registerPlainKind(word: number, name: string): number {
-  return registerKind(word, name, (dropper, address) => freeBlock(dropper.store, address as Address));
+export function registerPlainKind(word: number, name: string, isHeld?: HeldBlock): number {
+  return registerKind(word, name, (dropper, address) => freeBlock(dropper.store, address as Address), isHeld);
 }
 
 /** Registers a kind whose blocks own what the field at `offset` does, whose layout hash they hold. */
-export function registerOwningKind(word: number, name: string, offset: number): number {
-  return registerKind(word, name, (dropper, address) => {
+export function registerOwningKind(word: number, name: string, offset: number, isHeld?: HeldBlock): number {
+  const drop: DropBlock = (dropper, address) => {
     const hash = dropper.store.memory.u32[(address >>> 2) + 1]!;
     dropper.pushOwned(dropper.owningOf(hash), address + offset);
     freeBlock(dropper.store, address as Address);
-  });
+  };
+  return registerKind(word, name, drop, isHeld);
 }
 
 /** Frees a block; its kind word, which other threads' objects look at, says so. */

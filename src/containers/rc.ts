@@ -189,8 +189,9 @@ export class Rc<T extends AnyStructType = AnyStructType> extends Counted<T> {
     return RcWeak.$own(this.store, this.add(WEAK), this.type);
   }
 
+  /** That of the struct; null once dropped or moved. */
   toJSON(): unknown {
-    return this.value.toJSON();
+    return this.address === NULL ? null : this.value.toJSON();
   }
 }
 

@@ -23,7 +23,7 @@ import type { Field } from '../structs/field.ts';
 import type { FieldInit } from '../structs/inference.ts';
 import { GUARD } from '../structs/place.ts';
 import type { AsyncWaitOptions, WaitOptions } from '../sync/async-sleep.ts';
-import { READERS_BYTES, ReaderWriterLock } from '../sync/reader-writer-lock.ts';
+import { READERS_BYTES, ReaderWriterLock, readsOf } from '../sync/reader-writer-lock.ts';
 import { timeoutOf } from '../sync/turn.ts';
 import { checkHeader, type Handle } from './container.ts';
 import {
@@ -51,7 +51,12 @@ const ALIGN = 64;
 
 const RECOVERED = 1;
 
-const KIND = registerOwningKind(kindWord('RWLK'), 'RwLock', VALUE);
+const KIND = registerOwningKind(
+  kindWord('RWLK'),
+  'RwLock',
+  VALUE,
+  (memory, address, slot) => readsOf(memory, (address + READERS) as Address, slot) > 0,
+);
 
 const SOUND: LockState = Object.freeze({ recovered: false });
 const AFTER_DEATH: LockState = Object.freeze({ recovered: true });
@@ -76,6 +81,7 @@ export class RwLock<F extends Field = Field> extends Primitive {
 
   private constructor(store: ContainerStore, address: Address, field: F) {
     super(store, address, KIND);
+    store.thread.mayHold = true;
     const lock = store.lock((address + LOCK) as Address);
     const bound = (address + BOUND) as Address;
     this.inner = new ReaderWriterLock(

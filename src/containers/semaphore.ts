@@ -17,13 +17,17 @@ import type { Address } from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';
 import { kindWord } from '../structs/drop.ts';
 import type { AsyncWaitOptions, WaitOptions } from '../sync/async-sleep.ts';
-import { layPermits, MOST_PERMITS, PERMITS_BYTES, Permits } from '../sync/permits.ts';
+import { layPermits, MOST_PERMITS, PERMITS_BYTES, Permits, permitsOf } from '../sync/permits.ts';
 import { timeoutOf } from '../sync/turn.ts';
 import { checkHeader, type Handle, HEADER_BYTES } from './container.ts';
 import { makeBlock, openBlock, Primitive, registerPlainKind, settled } from './primitive.ts';
 import type { ContainerStore } from './store.ts';
 
-const KIND = registerPlainKind(kindWord('SEMA'), 'Semaphore');
+const KIND = registerPlainKind(
+  kindWord('SEMA'),
+  'Semaphore',
+  (memory, address, slot) => permitsOf(memory, (address + HEADER_BYTES) as Address, slot) > 0,
+);
 
 /** A number of permits, shared by all threads. */
 export class Semaphore extends Primitive {
@@ -32,6 +36,7 @@ export class Semaphore extends Primitive {
 
   private constructor(store: ContainerStore, address: Address) {
     super(store, address, KIND);
+    store.thread.mayHold = true;
     const start = (address + HEADER_BYTES) as Address;
     this.permits = new Permits(store.memory, start, store.thread, store.lockTimeout);
   }

@@ -125,9 +125,9 @@ export class SharedString extends Container {
     return textAt(this.store, this.checked());
   }
 
-  /** The text: what `JSON.stringify` shows. */
-  toJSON(): string {
-    return this.toString();
+  /** The text: what `JSON.stringify` shows. Null once released or destroyed. */
+  toJSON(): string | null {
+    return this.isThere ? this.toString() : null;
   }
 
   /** A copy of the bytes. */
@@ -168,18 +168,19 @@ export class SharedString extends Container {
   }
 
   [INSPECT](_depth: number, options: object, inspect: Inspector): string {
-    if (this.address === NULL) return `${NAME} (released)`;
+    if (!this.isThere) return `${NAME} (released)`;
     return `${NAME} ${inspect(this.toString(), options)}`;
   }
 
   /** The address, of what is there still. */
   private checked(): Address {
     this.checkLive();
-    const { address } = this;
-    if (this.store.memory.u32[address >>> 2] !== STRING) {
-      throw new ReferenceError(`the ${NAME} at ${hex(address)} was destroyed`);
-    }
-    return address;
+    if (!this.isThere) throw new ReferenceError(`the ${NAME} at ${hex(this.address)} was destroyed`);
+    return this.address;
+  }
+
+  private get isThere(): boolean {
+    return this.address !== NULL && this.store.memory.u32[this.address >>> 2] === STRING;
   }
 }
 
@@ -266,6 +267,8 @@ export class StringField extends Field {
       return textAt(store, block);
     };
     const write = (address: number, given: unknown): void => {
+      // The view of a deleted struct has no cell: it writes nowhere.
+      if (u32[address >>> 2] === undefined) return;
       const block = blockOf(store, given, path);
       if (block !== NULL) store.tryShare(block);
       const before = u32[address >>> 2]!;
@@ -275,7 +278,8 @@ export class StringField extends Field {
     };
     const take = (address: number): string | undefined => {
       const text = read(address);
-      const block = u32[address >>> 2]!;
+      const block = u32[address >>> 2];
+      if (block === undefined) return undefined;
       u32[address >>> 2] = NULL;
       freeText(store, block);
       return text;

@@ -3,8 +3,10 @@
  *
  *     field     │ address of a vec's block, 0 for a vec that was never filled │
  *
- * Reading gives a `SharedVec` whatever the field holds; its block is made by the first push. Assigning
- * builds the new vec first and links it by one store, then drops what was there. A vec may be a list of
+ * Reading gives a `SharedVec` whatever the field holds; its block is made by the first push. It borrows:
+ * assigned to another field it is copied, and `SharedVec.take(view, 'list')` moves it out. Assigning a
+ * `SharedVec` of one's own moves it in. Either builds the new vec first and links it by one store, then
+ * drops what was there. A vec may be a list of
  * the struct that it stands in, when the field is a getter: `get children() { return vec(Node); }`.
  */
 
@@ -71,6 +73,8 @@ export class VecField<E extends Field = Field> extends Field {
     const read = (address: number): SharedVec<E> | undefined =>
       address > byteLength - 4 ? undefined : new SharedVec(store, elementsHere(), NULL, address);
     const write = (address: number, given: unknown): void => {
+      // The view of a deleted struct has no cell: it writes nowhere.
+      if (u32[address >>> 2] === undefined) return;
       if (given instanceof SharedVec && given.$isOwnedBy(address)) return;
       const block = blockOf(store, elementsHere(), given, path);
       if (block !== NULL) store.tryShare(block);
@@ -100,25 +104,38 @@ export class VecField<E extends Field = Field> extends Field {
 /** The block that holds what was given to a field; NULL for an empty vec. */
 function blockOf(store: ContainerStore, elements: Elements, given: unknown, path: string): Address {
   if (given === null) return NULL;
-  if (given instanceof SharedVec) return given.$moveInto(elements, path);
+  if (given instanceof SharedVec) {
+    // What was read from a field is borrowed: a copy of a struct must not empty the one it is made of.
+    if (given.$isOwned && given.elements.hash === elements.hash) return copyOf(store, elements, given);
+    return given.$moveInto(elements, path);
+  }
   if (typeof given !== 'object' || !(Symbol.iterator in given)) {
     throw new TypeError(
       `${path} takes an iterable of ${elements.name}, a SharedVec or null; got ${show(given)}`,
     );
   }
+  return filled(store, elements, given as Iterable<unknown>);
+}
+
+/** A block with copies of another vec's elements, which share what those share. */
+function copyOf(store: ContainerStore, elements: Elements, given: SharedVec): Address {
+  return filled(store, elements, elements.Typed === undefined ? [...given] : given.asTypedArray());
+}
+
+function filled(store: ContainerStore, elements: Elements, values: Iterable<unknown>): Address {
   const made = new SharedVec(store, elements, NULL, 0);
   try {
-    made.extend(given as Iterable<never>);
+    made.extend(values as Iterable<never>);
   } catch (error) {
     made.destroy();
     throw error;
   }
-  return made.$moveInto(elements, path);
+  return made.$giveUp();
 }
 
 /**
  * A field that owns a list of `element`: reads as a `SharedVec`, takes an array or iterable (which
- * replaces what was there), a `SharedVec` (which is moved in) or null. For a list of the struct itself, or
+ * replaces what was there), a `SharedVec` (which is moved in; copied when it is that of a field) or null. For a list of the struct itself, or
  * of one that is defined later, write it in a getter: `get children() { return vec(Node); }`.
  *
  * @throws TypeError when `element` is no field

@@ -21,8 +21,9 @@
  * byte outside of the memory. Stores are plain: `length` follows the element, `data` what was copied.
  */
 
-import { AttachError, hex, OutOfMemoryError } from '../errors.ts';
+import { AttachError, HeapCorruptionError, hex, OutOfMemoryError } from '../errors.ts';
 import { ADDRESS_LIMIT, type Address, NULL } from '../memory/address.ts';
+import type { Memory } from '../memory/memory.ts';
 import { type Dropper, kindWord, registerKind } from '../structs/drop.ts';
 import type { Field } from '../structs/field.ts';
 import { Container, checkHeader, layHeader, makeHandle } from './container.ts';
@@ -58,6 +59,7 @@ function dropVec(dropper: Dropper, address: number): void {
   const data = u32[head + DATA]!;
   u32[head + SELF] = 0;
   if (layout !== undefined && layout.owning.length > 0) {
+    checkExtent(memory, address, layout.size);
     const end = data + u32[head + LENGTH]! * layout.size;
     for (let element = data; element < end; element += layout.size) dropper.pushOwned(layout.owning, element);
   }
@@ -68,7 +70,7 @@ function dropVec(dropper: Dropper, address: number): void {
 /** What a vec is apart from its elements' values. */
 export abstract class VecStorage<E extends Field = Field> extends Container {
   /** The elements' field, in this heap. */
-  protected readonly elements: Elements<E>;
+  readonly elements: Elements<E>;
   protected readonly u32: Uint32Array;
   /** Index of the word that tells whether `block` is right still. */
   protected self = 0;
@@ -122,7 +124,12 @@ export abstract class VecStorage<E extends Field = Field> extends Container {
 
   /** Whether it was released, destroyed or moved. */
   protected get isClosed(): boolean {
-    return !this.live;
+    const { cell, block } = this;
+    return !this.live || (cell === 0 && block !== UNKNOWN && this.u32[this.self] !== block);
+  }
+
+  override get $isOwned(): boolean {
+    return this.cell !== 0;
   }
 
   /** Closes this object; the vec stays. Twice does no harm. */
@@ -136,6 +143,7 @@ export abstract class VecStorage<E extends Field = Field> extends Container {
   destroy(): void {
     if (this.open()) {
       const { block, u32, head, elements } = this;
+      checkExtent(this.store.memory, block, elements.stride);
       const data = u32[head + DATA]!;
       const dropper = elements.dropper(data, elements.owning.length === 0 ? 0 : u32[head + LENGTH]!);
       if (this.cell !== 0 && u32[this.cell >>> 2] === block) u32[this.cell >>> 2] = NULL;
@@ -167,8 +175,7 @@ export abstract class VecStorage<E extends Field = Field> extends Container {
     }
     const found = this.u32[cell >>> 2]!;
     if (found === NULL) return false;
-    checkHeader(this.store, found as Address, VEC, this.elements.hash);
-    if (this.u32[(found >>> 2) + SELF] !== found) throw new AttachError(`no live vec lies at ${hex(found)}`);
+    checkVec(this.store, found as Address, this.elements.hash);
     this.bind(found);
     return true;
   }
@@ -304,10 +311,27 @@ export function createBlock(store: ContainerStore, hash: number): Address {
   return block;
 }
 
-/** Checks that a live vec of such elements lies at `address`. */
+/**
+ * Checks that a live vec of such elements lies at `address`.
+ *
+ * @throws RangeError, AttachError when none does
+ */
 export function checkVec(store: ContainerStore, address: Address, hash?: number): void {
   checkHeader(store, address, VEC, hash);
   if (store.memory.u32[(address >>> 2) + SELF] !== address) {
     throw new AttachError(`the vec at ${hex(address)} was destroyed`);
   }
+}
+
+/**
+ * Checks that a vec's elements lie in the memory, before they are walked over.
+ *
+ * @param stride bytes of an element
+ * @throws HeapCorruptionError when they do not
+ */
+export function checkExtent({ u32, byteLength }: Memory, address: number, stride: number): void {
+  const head = address >>> 2;
+  const length = u32[head + LENGTH]!;
+  if (u32[head + DATA]! + length * stride <= byteLength) return;
+  throw new HeapCorruptionError(address, `a vec has ${length} elements at ${hex(u32[head + DATA]!)}`);
 }

@@ -21,7 +21,14 @@ import { type Address, NULL } from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';
 import { checkField, type Field, show } from '../structs/field.ts';
 import { outOfRange } from '../structs/fixed-array.ts';
-import type { AnyStructType, ElementArray, FieldInit, FieldValue } from '../structs/inference.ts';
+import type {
+  AnyStructType,
+  ElementArray,
+  FieldInit,
+  FieldValue,
+  schema,
+  ViewMembers,
+} from '../structs/inference.ts';
 import { INSPECT, type Inspector, type Place } from '../structs/place.ts';
 import type { ScalarField } from '../structs/scalars.ts';
 import { fieldWithHash, hashOfField } from '../structs/schema.ts';
@@ -29,9 +36,10 @@ import { type RowView, StructView } from '../structs/view.ts';
 import { addressOfHandle, type Handle, hashAt } from './container.ts';
 import { type Elements, elementsOf } from './elements.ts';
 import type { Loaded, Taken } from './loaded.ts';
+import { fieldOf, type TakenFrom, type TakenNames } from './owner.ts';
 import { type ContainerStore, homeOf } from './store.ts';
 import { sortElements } from './vec-sort.ts';
-import { checkVec, createBlock, VEC_NAME, VecStorage } from './vec-storage.ts';
+import { checkExtent, checkVec, createBlock, VEC_NAME, VecStorage } from './vec-storage.ts';
 
 // Words from the block's start: copies, because the engine folds a module's own constants.
 const DATA = 2;
@@ -138,6 +146,22 @@ export class SharedVec<E extends Field = Field> extends VecStorage<E> {
     checkVec(store, address, element && hashOfField(element));
     const field = element ?? (fieldWithHash(hashAt(store, address), store) as E);
     return new SharedVec(store, elementsOf(field, store), address, 0);
+  }
+
+  /**
+   * Moves the vec out of a field `vec(E)` of a view. The field is an empty vec then.
+   *
+   * @throws TypeError when the struct has no such field
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: a vec of whatever
+  static take<S extends AnyStructType, K extends TakenNames<S[typeof schema], SharedVec<any>>>(
+    view: ViewMembers<S>,
+    field: K,
+  ): TakenFrom<S[typeof schema][K]> {
+    const { address, kind, field: bound, binding } = fieldOf(view, field, 'SharedVec.take');
+    if (kind !== 'vec')
+      throw new TypeError(`SharedVec.take: ${binding.type.name}.${field} is ${kind}, not a vec`);
+    return bound.take!(address) as never;
   }
 
   /** What roots open a vec by: `heap.roots.open('samples', SharedVec.type(f64))`. */
@@ -440,6 +464,7 @@ export class SharedVec<E extends Field = Field> extends VecStorage<E> {
   /** Where the elements lie, and the word of their count. */
   private extent(): { readonly data: number; readonly length: number; readonly lengthIndex: number } {
     const { length } = this;
+    if (length > 0) checkExtent(this.store.memory, this.block, this.elements.stride);
     return { data: this.u32[this.head + DATA]!, length, lengthIndex: this.head + LENGTH };
   }
 
@@ -472,8 +497,9 @@ export class SharedVec<E extends Field = Field> extends VecStorage<E> {
     return this.view(this.length) as never;
   }
 
-  /** A plain array of the elements; bigints as strings, refs as addresses. */
-  toJSON(): unknown[] {
+  /** A plain array of the elements; bigints as strings, refs as addresses. Null once released. */
+  toJSON(): unknown[] | null {
+    if (this.isClosed) return null;
     const { data, length } = this.extent();
     const { bound, stride } = this.elements;
     return Array.from({ length }, (_, index) => bound.json(data + index * stride));
@@ -505,6 +531,11 @@ export class SharedVec<E extends Field = Field> extends VecStorage<E> {
         `${path} takes a vec of ${elements.name} in the same heap; got one of ${this.elements.name}${where}`,
       );
     }
+    return this.giveUp();
+  }
+
+  /** As {@link $moveInto}, of a vec that was made for the field. */
+  $giveUp(): Address {
     return this.giveUp();
   }
 

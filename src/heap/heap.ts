@@ -32,7 +32,7 @@ import * as addresses from '../memory/address.ts';
 import { type Address, KiB } from '../memory/address.ts';
 import { Memory } from '../memory/memory.ts';
 import { releaseView } from '../structs/deleted-view.ts';
-import { dropOwned } from '../structs/drop.ts';
+import { dropOwned, isHolder } from '../structs/drop.ts';
 import type { AnyStructType, Init, View } from '../structs/inference.ts';
 import { LayoutRegistry } from '../structs/registry.ts';
 import type { StructStore } from '../structs/store.ts';
@@ -226,8 +226,10 @@ export class Heap implements Allocator, StructStore {
 
   /**
    * Ends this thread's part in the heap: its blocks stay, as nobody's (ORPHAN), its slot is free for
-   * another. Every later use of this handle throws `DetachedError`; detaching twice does nothing. A
-   * thread that ends by itself detaches by itself.
+   * another. Every later use of this handle throws `DetachedError`, and so does a container opened with it
+   * that needs a lock or a block. Detaching twice does nothing. A thread that ends by itself detaches by
+   * itself. With a lock, a reading or permits in its hands it keeps the slot: the next tenant would seem to
+   * have them. What its Rcs own stays, and nobody can drop it.
    */
   detach(): void {
     this.#forgetExit();
@@ -241,7 +243,7 @@ export class Heap implements Allocator, StructStore {
     if (table.fallback === this) table.fallback = undefined;
     try {
       // With a lock in its hands the thread leaves its slot as it is: the record leads others to the lock.
-      if (!this.#slots.holdsLocks(this.thread)) this.#giveBackSlot();
+      if (!this.#holdsAnything()) this.#giveBackSlot();
     } finally {
       this.#roots.release(DETACHED);
       this.#allocator = DETACHED;
@@ -254,11 +256,18 @@ export class Heap implements Allocator, StructStore {
     }
   }
 
+  /** Whether it holds a lock, reads under one, or has taken permits: the next tenant would seem to. */
+  #holdsAnything(): boolean {
+    const { thread, memory } = this;
+    return this.#slots.holdsLocks(thread) || (thread.mayHold && isHolder(thread.slot, memory, this.blocks()));
+  }
+
   #giveBackSlot(): void {
     // An idle thread may have been drained.
     this.resume();
     this.#base.orphan(ownerBits(this.thread.slot, this.thread.generation));
     this.#slots.giveBack(this.thread);
+    this.thread.leave();
   }
 
   /** Makes this heap the one that `Heap.default()` gives in this thread. */

@@ -51,6 +51,11 @@ export function layPermits(memory: Memory, start: Address, total: number): void 
   memory.i32[(start >>> 2) + STATE] = total << SLOT_BITS;
 }
 
+/** What a slot has taken, by the words at an address. */
+export function permitsOf({ i32 }: Memory, start: Address, slot: number): number {
+  return i32[(start >>> 2) + TAKEN + slot]!;
+}
+
 /** One thread's handle of the words. */
 export class Permits {
   readonly i32: Int32Array;

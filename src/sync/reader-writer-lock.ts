@@ -232,9 +232,7 @@ export class ReaderWriterLock {
   }
 
   wordOf(slot: number): number {
-    // Every other line first: processors fetch lines in pairs.
-    const line = (slot * 2 + ((slot >>> 3) & 1)) % LINES;
-    return this.readers + line * LINE_WORDS + (slot >>> 4);
+    return wordOfSlot(this.readers, slot);
   }
 
   private raiseBound(): void {
@@ -244,6 +242,18 @@ export class ReaderWriterLock {
       if (bound >= slot || compareExchange(this.i32, this.bound, bound, slot) === bound) return;
     }
   }
+}
+
+/** Index of a slot's reader word. */
+function wordOfSlot(readers: number, slot: number): number {
+  // Every other line first: processors fetch lines in pairs.
+  const line = (slot * 2 + ((slot >>> 3) & 1)) % LINES;
+  return readers + line * LINE_WORDS + (slot >>> 4);
+}
+
+/** How often a slot's thread reads at the moment, by the reader words at an address. */
+export function readsOf({ i32 }: Memory, readers: Address, slot: number): number {
+  return i32[wordOfSlot(readers >>> 2, slot)]! & COUNT;
 }
 
 function readerName(slot: number): string {

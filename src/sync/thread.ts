@@ -21,6 +21,7 @@
  */
 
 import { mayBlock, threadId } from '#platform';
+import { DetachedError } from '../errors.ts';
 import type { Memory } from '../memory/memory.ts';
 
 const SLOT_BITS = 8;
@@ -47,6 +48,8 @@ export class Thread {
   readonly held: number;
   /** Index of the deed in `words`; outside a heap past their end, where writes go nowhere. */
   readonly deed: number;
+  /** Whether it has opened anything that it can hold without a lock: to read, or permits. */
+  mayHold = false;
   /** Names the thread behind a token, for messages. */
   readonly nameOf: (token: number) => string;
 
@@ -67,6 +70,15 @@ export class Thread {
     this.deed = record + DEED_AT;
     this.mayBlock = mayBlock();
     this.nameOf = nameOf;
+  }
+
+  /** Ends the thread's part in its heap: whatever needs its record (locks, counts) throws from now on. */
+  leave(): void {
+    Object.defineProperty(this, 'words', {
+      get(): never {
+        throw new DetachedError();
+      },
+    });
   }
 
   /** The calling thread as a heap's slot knows it. `record` is the index in `words` where its record begins. */
