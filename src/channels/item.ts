@@ -39,7 +39,9 @@ export interface Items {
 
 /** The field's values in this heap. */
 export function bindItems(field: Field, store: ContainerStore, path: string): Items {
-  const { read, load = read, take, write } = field.bind(store, path);
+  const { read, load = read, take, write: assign } = field.bind(store, path);
+  // A struct takes the fields that are given: those left out are zero, not what was sent a lap before.
+  const write = isWhole(field) ? assign : zeroing(assign, field.size, store);
   const wanted = wantedType(field.kind);
   const { owning } = field;
   if (owning.length === 0) {
@@ -72,6 +74,22 @@ export function bindItems(field: Field, store: ContainerStore, path: string): It
     }
   };
   return { wanted, write: send, take: take ?? takeCopy, drop, run: undefined };
+}
+
+/** Whether a value that is written covers all of the field's bytes. */
+function isWhole({ kind }: Field): boolean {
+  return kind !== 'struct' && kind !== 'array';
+}
+
+function zeroing(
+  write: Items['write'],
+  size: number,
+  { memory }: ContainerStore,
+): (address: number, value: unknown) => void {
+  return (address, value) => {
+    memory.u8.fill(0, address, address + size);
+    write(address, value);
+  };
 }
 
 function wantedType(kind: string): 'number' | 'bigint' | undefined {

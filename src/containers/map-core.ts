@@ -253,7 +253,8 @@ export class MapCore {
     if (entry === NULL) throw new OutOfMemoryError(size, 'an entry of a map');
     try {
       if (this.value !== undefined) {
-        for (const offset of this.owning) this.u32[(entry + this.valueAt + offset) >>> 2] = 0;
+        // Fields that the value leaves out are zero, and what owns has nothing to drop.
+        this.store.memory.u8.fill(0, entry + this.valueAt, entry + this.shape.entryBytes);
         this.value.write(entry + this.valueAt, value);
       }
       // Again: a handler of exhaustion or the value's own code may have encoded another key.
