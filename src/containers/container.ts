@@ -119,11 +119,14 @@ export function hashAt(store: ContainerStore, address: Address): number {
  */
 export function addressOfHandle(store: ContainerStore, handle: Handle, kind: string): Address {
   if (typeof handle !== 'object' || handle === null || typeof handle.kind !== 'string') {
-    throw new TypeError(`open wants the handle of a ${kind}, got ${show(handle)}`);
+    throw new TypeError(`open wants the handle of ${named(kind)}, got ${show(handle)}`);
   }
-  if (handle.kind !== kind) throw new AttachError(`the handle is of a ${handle.kind}, not of a ${kind}`);
+  if (handle.kind !== kind)
+    throw new AttachError(`the handle is of ${named(handle.kind)}, not of ${named(kind)}`);
   if (handle.heap !== store.id) {
-    throw new AttachError(`the handle is of a ${kind} in heap ${show(handle.heap)}, not in heap ${store.id}`);
+    throw new AttachError(
+      `the handle is of ${named(kind)} in heap ${show(handle.heap)}, not in heap ${store.id}`,
+    );
   }
   checkPlace(store, handle.address, kind);
   if (store.generationOf(handle.address) !== handle.generation) {
@@ -151,6 +154,11 @@ export function checkHeader(store: ContainerStore, address: Address, kind: numbe
     const names = `${layoutName(store, made)}, not for ${layoutName(store, hash)}`;
     throw new AttachError(`the ${kindName(kind)} at ${hex(address)} was made for ${names}`);
   }
+}
+
+/** `an Arc`, `a Box`. */
+function named(kind: string): string {
+  return `${/^[AO]/.test(kind) ? 'an' : 'a'} ${kind}`;
 }
 
 function checkPlace(store: ContainerStore, address: number, kind: string): void {

@@ -70,11 +70,11 @@ abstract class Counted<T extends AnyStructType> extends Owner {
 
   /** Rcs do not leave their thread. */
   override $moveInto(): never {
-    throw new TypeError(`a ${this.what} is bound to its thread: a field cannot own it`);
+    throw new TypeError(`the ${this.what} is bound to its thread: a field cannot own it`);
   }
 
   override get handle(): never {
-    throw new TypeError(`a ${this.what} is bound to its thread: use an Arc to share between threads`);
+    throw new TypeError(`the ${this.what} is bound to its thread: use an Arc to share between threads`);
   }
 
   protected override get what(): string {

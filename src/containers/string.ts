@@ -163,6 +163,8 @@ export class SharedString extends Container {
   /** Frees it, for all threads. */
   destroy(): void {
     const address = this.checked();
+    // Throws when it cannot be freed, before anything is changed.
+    this.store.sizeOf(address);
     this.release();
     freeText(this.store, address);
   }

@@ -144,6 +144,8 @@ export abstract class VecStorage<E extends Field = Field> extends Container {
     if (this.open()) {
       const { block, u32, head, elements } = this;
       checkExtent(this.store.memory, block, elements.stride);
+      // Throws when it cannot be freed, before anything is changed.
+      this.store.sizeOf(block as Address);
       const data = u32[head + DATA]!;
       const dropper = elements.dropper(data, elements.owning.length === 0 ? 0 : u32[head + LENGTH]!);
       if (this.cell !== 0 && u32[this.cell >>> 2] === block) u32[this.cell >>> 2] = NULL;
