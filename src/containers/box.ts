@@ -242,7 +242,7 @@ export function moveIn(
   cell: number,
   path: string,
 ): void {
-  if (!types.some(({ hash }) => hash === box.type.hash)) {
+  if (types[0] !== box.type && !types.some(({ hash }) => hash === box.type.hash)) {
     throw new TypeError(
       `${path} owns ${types.map(({ name }) => name).join(' or ')}; got a Box of ${box.type.name}`,
     );

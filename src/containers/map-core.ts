@@ -21,6 +21,7 @@
  * Lock order: one shard's lock → the allocator's.
  */
 
+import { readsInOrder } from '#platform';
 import { HeapCorruptionError, OutOfMemoryError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
 import * as atomics from '../memory/atomics.ts';
@@ -36,6 +37,7 @@ import type { ContainerStore } from './store.ts';
 
 const { VERSION, TABLE, COUNT, USED, FREE, BOUND, TAKEN, OPEN, SHARD_SHIFT } = layout;
 const { atomicAdd, atomicLoad, atomicStore } = atomics;
+const IN_ORDER = readsInOrder();
 
 /** How often a reader looks again before it takes the lock. */
 const LOOKS = 16;
@@ -161,12 +163,14 @@ export class MapCore {
   }
 
   /**
-   * Keeps what was read before it before what is read after it: an acquire load alone would not, on ARM64.
-   * A read-modify-write of a word that no other thread writes does, and takes no shared line away.
+   * Keeps what was read before it before what is read after it. A load does where the processor reads in
+   * order, and only has to hold the compiler; on ARM64 it would not. There a read-modify-write does, of a word
+   * that no other thread writes, so that it takes no shared line away.
    */
   #fence(): void {
     const { words, pending } = this.store.thread;
-    atomicAdd(words, pending, 0);
+    if (IN_ORDER) atomicLoad(words, pending);
+    else atomicAdd(words, pending, 0);
   }
 
   /** As `read`, under the lock: for values that are not to be looked at while they change. */

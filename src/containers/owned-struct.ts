@@ -86,7 +86,8 @@ interface Job {
 interface Filling {
   start: number;
   end: number;
-  readonly waiting: Job[];
+  /** Made with the first that waits: most structs are filled in at once. */
+  waiting: Job[] | undefined;
 }
 
 let filling: Filling | undefined;
@@ -98,10 +99,11 @@ let filling: Filling | undefined;
  */
 export function fill(binding: Binding, address: number, init: unknown): void {
   const outer = filling;
-  const mine: Filling = { start: 0, end: 0, waiting: [{ binding, address, init }] };
+  const mine: Filling = { start: address, end: address + binding.size, waiting: undefined };
   filling = mine;
   try {
-    for (let job = mine.waiting.pop(); job !== undefined; job = mine.waiting.pop()) {
+    assign(binding, address, init);
+    for (let job = mine.waiting?.pop(); job !== undefined; job = mine.waiting?.pop()) {
       mine.start = job.address;
       mine.end = job.address + job.binding.size;
       assign(job.binding, job.address, job.init);
@@ -126,6 +128,7 @@ export function assignOwned(home: ContainerStore, cell: number, type: AnyStructT
   const block = layOwned(home, binding);
   home.tryShare(block);
   home.memory.u32[cell >>> 2] = block;
+  filling!.waiting ??= [];
   filling!.waiting.push({ binding, address: block + HEADER_BYTES, init });
 }
 
@@ -144,6 +147,7 @@ export function link(home: ContainerStore, cell: number, block: number): void {
   const { thread } = home;
   const index = cell >>> 2;
   const before = u32[index]!;
+  if (block === 0 && before === 0) return;
   if (block !== 0) {
     noteDeed(thread, block, cell, LINK);
     home.tryShare(block as Address);

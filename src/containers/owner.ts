@@ -106,7 +106,7 @@ export abstract class Owner extends Container {
       const where = homeOf(this.store) === home ? 'an arena' : 'another heap';
       throw new TypeError(`${path} cannot own a ${this.what} that lies in ${where}`);
     }
-    link(home, cell, this.intoAddress());
+    link(home, cell, this.leave(true));
   }
 
   /** Sends the block to whoever opens the handle. */

@@ -29,6 +29,10 @@ export function onExit(callback: () => void): () => void {
   };
 }
 
+export function readsInOrder(): boolean {
+  return process.arch === 'x64' || process.arch === 'ia32';
+}
+
 export function isolationProblem(): string | undefined {
   return undefined;
 }
@@ -40,4 +44,4 @@ function runExitCallbacks(): void {
   }
 }
 
-({ threadId, mayBlock, onExit, isolationProblem }) satisfies Platform;
+({ threadId, mayBlock, onExit, readsInOrder, isolationProblem }) satisfies Platform;

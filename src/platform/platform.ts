@@ -16,6 +16,9 @@ export interface Platform {
   /** Calls back once, when this thread ends by itself. Returns the remover. */
   onExit(callback: () => void): () => void;
 
+  /** Whether the processor is known to make one thread's reads in their order, as x64 does and ARM64 does not. */
+  readsInOrder(): boolean;
+
   /** What keeps this thread from sharing memory, as one sentence, or undefined. */
   isolationProblem(): string | undefined;
 }

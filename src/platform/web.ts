@@ -42,6 +42,11 @@ export function onExit(callback: () => void): () => void {
   return remove;
 }
 
+/** A page is not told on which processor it runs. */
+export function readsInOrder(): boolean {
+  return false;
+}
+
 export function isolationProblem(): string | undefined {
   if (web.crossOriginIsolated === true) return undefined;
   return (
@@ -55,4 +60,4 @@ function drawThreadId(): number {
   return word >>> 3 || 1;
 }
 
-({ threadId, mayBlock, onExit, isolationProblem }) satisfies Platform;
+({ threadId, mayBlock, onExit, readsInOrder, isolationProblem }) satisfies Platform;

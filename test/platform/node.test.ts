@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
-import { isolationProblem, mayBlock, onExit, threadId } from '../../src/platform/node.ts';
+import { isolationProblem, mayBlock, onExit, readsInOrder, threadId } from '../../src/platform/node.ts';
 
 const built = new URL('../../dist/src/platform/node.js', import.meta.url);
 
@@ -72,4 +72,8 @@ test('the callbacks run when a worker ends by itself', async () => {
     onExit(() => parentPort.postMessage('goodbye'));`;
   const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`));
   expect(await messageFrom(worker)).toBe('goodbye');
+});
+
+test('an x64 processor reads in order, others are not trusted to', () => {
+  expect(readsInOrder()).toBe(process.arch === 'x64' || process.arch === 'ia32');
 });

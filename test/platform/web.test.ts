@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { isolationProblem, mayBlock, onExit, threadId } from '../../src/platform/web.ts';
+import { isolationProblem, mayBlock, onExit, readsInOrder, threadId } from '../../src/platform/web.ts';
 
 afterEach(() => vi.unstubAllGlobals());
 
@@ -75,4 +75,8 @@ test('a page that is not isolated is told the two headers', () => {
   expect(isolationProblem()).toContain('Cross-Origin-Embedder-Policy: require-corp');
   vi.stubGlobal('crossOriginIsolated', true);
   expect(isolationProblem()).toBeUndefined();
+});
+
+test('a page does not know its processor', () => {
+  expect(readsInOrder()).toBe(false);
 });
