@@ -358,8 +358,8 @@ export abstract class Queue<T = unknown, I = T> extends Container {
   protected abstract readonly stateBytes: number;
 
   /** What `JSON.stringify` shows. The items stay inside. */
-  toJSON(): object {
-    this.checkLive();
+  toJSON(): object | null {
+    if (!this.live) return null;
     const { kind, field, capacity, length, closed, address } = this;
     return { kind, field: field.spell(), address, capacity, length, closed };
   }

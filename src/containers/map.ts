@@ -396,7 +396,8 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
   }
 
   /** A plain object: keys as strings, values in terms of JSON. */
-  toJSON(): Record<string, unknown> {
+  toJSON(): Record<string, unknown> | null {
+    if (this.address === NULL) return null;
     const { core, field } = this;
     const entries = this.#iterate((slot) => {
       return [String(core.keys.read(core.entryOf(slot))), field.json(core.valueOf(slot))] as const;

@@ -154,7 +154,8 @@ export class SharedSet<K extends Field = Field> extends Container {
   }
 
   /** The keys as an array; bigints as strings. */
-  toJSON(): unknown[] {
+  toJSON(): unknown[] | null {
+    if (this.address === NULL) return null;
     return Array.from(this.values(), (key) => (typeof key === 'bigint' ? String(key) : key));
   }
 
