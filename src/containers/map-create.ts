@@ -4,7 +4,7 @@
  * A map lies in the heap, also when it is created in an arena: it is for all threads, an arena for one.
  */
 
-import { AttachError, OutOfMemoryError } from '../errors.ts';
+import { AttachError, HeapCorruptionError, hex, OutOfMemoryError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';
 import { dropBlock } from '../structs/drop.ts';
@@ -107,10 +107,30 @@ export function openMap(
     const made = fieldName(home, keyHash);
     throw new AttachError(`the map at ${address} was made for keys of ${made}, not of ${key.spell()}`);
   }
+  checkShards(home, address);
   const keys = key ?? fieldWithHash(keyHash, home);
   if (isSet) return new MapCore(home, address, keys, undefined, 'SharedSet');
   const values = value ?? fieldWithHash(hashAt(home, address), home);
   return new MapCore(home, address, keys, values, 'a value of SharedMap');
+}
+
+/** Throws unless the block has room for the shards that it says it has, each with a table that can be. */
+function checkShards(home: ContainerStore, address: Address): void {
+  const { u32, byteLength } = home.memory;
+  const bits = u32[(address >>> 2) + layout.SHARD_BITS]!;
+  if (home.generationOf(address) < 0) throw new AttachError(`no live block starts at ${hex(address)}`);
+  const room = home.sizeOf(address) - layout.SHARDS_AT;
+  if (bits > Math.log2(MOST_SHARDS) || layout.SHARD_BYTES * 2 ** bits > room) {
+    throw new HeapCorruptionError(address, `a map of 2^${bits} shards does not fit its block`);
+  }
+  for (let index = 0; index < 2 ** bits; index++) {
+    const shard = (address + layout.SHARDS_AT + index * layout.SHARD_BYTES) >>> 2;
+    const table = u32[shard + layout.TABLE]!;
+    const words = layout.slotCount(table) * u32[(address >>> 2) + layout.STRIDE]!;
+    if (table !== 0 && layout.slotsAddress(table) + words * 4 > byteLength) {
+      throw new HeapCorruptionError(shard * 4, 'the table of a shard lies outside the memory');
+    }
+  }
 }
 
 /** Frees a map with all that it holds. */

@@ -26,7 +26,7 @@ import { ScalarField } from '../structs/scalars.ts';
 export const KEY_HASH = 2;
 export const SHARD_BITS = 3;
 /** Words of a slot. */
-const STRIDE = 4;
+export const STRIDE = 4;
 /** Bytes from the entry's start to the value. */
 const VALUE_AT = 5;
 /** What hashes start from: other keys collide in another map. */

@@ -27,7 +27,7 @@ import { INSPECT, type Inspector } from '../structs/place.ts';
 import type { StructType } from '../structs/struct.ts';
 import { type RowView, rowOf, StructView } from '../structs/view.ts';
 import { addressOfHandle, Container, type Handle } from './container.ts';
-import type { Loaded } from './loaded.ts';
+import type { Loaded, Taken } from './loaded.ts';
 import type { Cells } from './map-cells.ts';
 import type { MapCore } from './map-core.ts';
 import { createMap, destroyMap, type MapOptions, openMap } from './map-create.ts';
@@ -48,6 +48,8 @@ type Value<F> = Loose<F, FieldValue<F>>;
 type Init<F> = Loose<F, FieldInit<F>>;
 /** A copy of a value. */
 type Copy<F> = Loose<F, Loaded<F>>;
+/** A value that left the map: what owns is moved out. */
+type Moved<F> = Loose<F, Taken<F>>;
 
 /** Types only: the fields that a handle was made for. */
 declare const fields: unique symbol;
@@ -334,7 +336,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
    * Takes a key out and gives its value, or undefined. What the value owns goes to the caller: a box stays
    * a box; of a struct it is a copy as {@link get} gives it.
    */
-  take(key: Init<K>): Copy<V> | undefined;
+  take(key: Init<K>): Moved<V> | undefined;
   take(key: unknown): unknown {
     const { core } = this;
     const hash = core.keys.encode(key);

@@ -3,6 +3,7 @@
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { SharedMap } from '../../src/containers/map.ts';
+import { SHARD_BITS, SHARDS_AT, TABLE } from '../../src/containers/map-layout.ts';
 import { SharedSet } from '../../src/containers/set.ts';
 import { string } from '../../src/containers/string.ts';
 import { AttachError, DeadlockError, HeapCorruptionError, OutOfMemoryError } from '../../src/errors.ts';
@@ -475,4 +476,25 @@ describe('verify', () => {
     words[slot]! -= 8;
     map.verify();
   });
+});
+
+test('a map whose shards cannot be is refused when it is opened', () => {
+  const heap = Heap.create({ byteLength: MiB });
+  const map = SharedMap.create(heap, u32, u32, { shards: 4 });
+  map.set(1, 2);
+  const { handle, address } = map;
+  const bits = (address >>> 2) + SHARD_BITS;
+  for (const wrong of [3, 31, 2 ** 32 - 1]) {
+    heap.memory.u32[bits] = wrong;
+    expect(() => SharedMap.open(heap, handle)).toThrow(HeapCorruptionError);
+  }
+  heap.memory.u32[bits] = 2;
+  const table = ((address + SHARDS_AT) >>> 2) + TABLE;
+  const before = heap.memory.u32[table]!;
+  heap.memory.u32[table] = MiB;
+  expect(() => SharedMap.open(heap, handle)).toThrow('the table of a shard lies outside');
+  heap.memory.u32[table] = before;
+  expect(SharedMap.open(heap, handle).get(1)).toBe(2);
+  map.destroy();
+  heap.detach();
 });
