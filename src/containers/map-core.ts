@@ -486,7 +486,8 @@ export class MapCore {
     const { i32, cells } = this;
     const open = (seen & OPEN) !== 0;
     const table = cells === undefined ? made : made | cells.opening(shard, made & layout.SLOT_BITS);
-    const count = open ? cells!.move(shard, seen, table) : this.slots.copy(seen, table);
+    const mover = open ? cells : this.usage;
+    const count = mover?.move(shard, seen, table) ?? this.slots.copy(seen, table);
     i32[shard + VERSION] = i32[shard + VERSION]! + 1;
     if (open) cells!.retire(shard, seen);
     // Publishes: the new table is complete. Readers of the old one find the version changed.

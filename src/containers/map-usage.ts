@@ -8,8 +8,8 @@
  *                or an entry, which may be freed by then, would be no place for that
  *     counters   hits and misses, two f64 for each thread slot, which only that slot's thread writes
  *
- * Slots share marks where a limit of bytes did not tell how many there would be. That, a lost store or a
- * table that grew costs one second chance: nothing worse.
+ * What was used since the last eviction stays. Slots share marks where a limit of bytes did not tell how many
+ * there would be. That, a lost store or another place in a table that grew costs one second chance.
  * All but `note`, `touch` and the counters require the shard's lock.
  *
  * Source: F. Corbató, "A paging experiment with the Multics system", 1968.
@@ -77,11 +77,18 @@ export class Usage {
     if (this.u8[mark] === 0) this.u8[mark] = 1;
   }
 
-  /** Inside the marks whatever the table is by now. */
   #markOf(shard: number, slot: number): number {
-    const { first, slots, u32 } = this.#core;
-    const at = (slot - (layout.slotsAddress(u32[shard + TABLE]!) >>> 2)) / slots.stride;
-    return this.marks + (((shard - first) >>> SHARD_SHIFT) << this.bits) + (at & ((1 << this.bits) - 1));
+    return this.#markIn(this.#core.u32[shard + TABLE]!, shard, slot);
+  }
+
+  /** Inside the marks whatever the table is by now. */
+  #markIn(table: number, shard: number, slot: number): number {
+    const at = (slot - (layout.slotsAddress(table) >>> 2)) / this.#core.slots.stride;
+    return this.#marksOf(shard) + (at & ((1 << this.bits) - 1));
+  }
+
+  #marksOf(shard: number): number {
+    return this.marks + (((shard - this.#core.first) >>> SHARD_SHIFT) << this.bits);
   }
 
   /** Adds this object's counts to the shared ones. */
@@ -167,6 +174,24 @@ export class Usage {
   /** An entry is about to be unlinked. */
   removing(shard: number, slot: number): void {
     if (this.#maxBytes > 0) this.f64[(shard >>> 1) + BYTES]! -= this.weightOf(slot);
+  }
+
+  /**
+   * Copies a shard's table to the one that takes its place, and the marks along.
+   *
+   * @returns how many keys that are
+   */
+  move(shard: number, from: number, to: number): number {
+    const { u8 } = this;
+    const used: number[] = [];
+    const count = this.#core.slots.copy(from, to, (slot, target) => {
+      if (u8[this.#markIn(from, shard, slot)] !== 0) used.push(target);
+    });
+    // Both tables have the same bytes for their marks.
+    const marks = this.#marksOf(shard);
+    u8.fill(0, marks, marks + 2 ** this.bits);
+    for (const slot of used) u8[this.#markIn(to, shard, slot)] = 1;
+    return count;
   }
 
   /** All entries were unlinked. */
