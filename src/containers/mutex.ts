@@ -233,7 +233,7 @@ export class Mutex<F extends Field = Field> extends Primitive {
 
   private guard(): MutexGuard<F> {
     const { store, address, contents, lockWord } = this;
-    return new MutexGuard<F>(store.memory, address, contents, lockWord);
+    return new MutexGuard<F>(store.memory, address, contents, lockWord, this.takeState().recovered);
   }
 
   /** Requires: lock held. */
@@ -287,12 +287,12 @@ export class MutexGuard<F extends Field = Field> {
   private readonly lock: Lock;
 
   /** Use `mutex.lock()`. */
-  constructor(memory: Memory, mutex: Address, contents: Contents, lock: Lock) {
+  constructor(memory: Memory, mutex: Address, contents: Contents, lock: Lock, recovered: boolean) {
     this.$memory = memory;
     this.mutex = mutex;
     this.contents = contents;
     this.lock = lock;
-    this.afterDeath = this.takeRecovered();
+    this.afterDeath = recovered;
     this.$shown = contents.show();
   }
 
@@ -349,12 +349,7 @@ export class MutexGuard<F extends Field = Field> {
   private resumed(): void {
     this.contents.reshow(this.$shown);
     this.held = true;
-    if (this.takeRecovered()) this.afterDeath = true;
-  }
-
-  /** Requires: lock held. */
-  private takeRecovered(): boolean {
-    return takeRecovered(this.$memory.i32, (this.mutex + FLAGS) >>> 2);
+    if (takeRecovered(this.$memory.i32, (this.mutex + FLAGS) >>> 2)) this.afterDeath = true;
   }
 
   /** Throws unless held. */

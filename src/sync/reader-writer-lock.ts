@@ -9,7 +9,7 @@
  *
  *     reader word     ┌ WANTED 1 ┬ generation 22 ┬ count 9 ┐
  *                     └──────────┴───────────────┴─────────┘
- *     count           how many of the thread's handles read at this moment
+ *     count           how often the slot's thread reads at this moment, up to 510: it remembers what is more
  *     generation      which tenant of the slot they are of: only that one counts here, and when it is gone
  *                     a writer clears the count; the next tenant starts the word anew
  *     WANTED          a writer sleeps on the word until the count is 0
@@ -21,14 +21,14 @@
  * was kept out queues for the lock as writers do, counts itself while it has it and gives it on: neither
  * side starves more than under the lock itself. A thread that reads already may read again at once.
  *
- * Cost: a read two additions and a load (40 to 50 ns), a read inside another one nothing; a write the lock
- * and a load for each slot up to the bound. A dead writer's lock is taken over, by readers too.
+ * Cost: a read two additions and a load (40 to 50 ns); a write the lock and a load for each slot up to
+ * the bound. A dead writer's lock is taken over, by readers too.
  *
  * Source: B. Hsieh, W. Weihl, "Scalable reader-writer locks for parallel systems", 1992 (a word for each
  * reader); the way through the lock is ours.
  */
 
-import { DeadlockError, LockTimeoutError } from '../errors.ts';
+import { DeadlockError, DetachedError, LockTimeoutError } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
 import { atomicAdd, atomicAnd, atomicLoad, atomicSub, compareExchange, notify } from '../memory/atomics.ts';
 import type { Memory } from '../memory/memory.ts';
@@ -45,8 +45,8 @@ const LINES = 16;
 const LINE_WORDS = 16;
 const COUNT_BITS = 9;
 const COUNT = (1 << COUNT_BITS) - 1;
-/** The most handles of one thread that read at a time: one more is counted before it is refused. */
-const MOST_READING = COUNT - 1;
+/** The most readings that a word holds: one more is counted before it is seen to be too many. */
+const MOST_COUNTED = COUNT - 1;
 const WANTED = 1 << 31;
 const EVERYBODY = 0x7fffffff;
 
@@ -60,8 +60,6 @@ export class ReaderWriterLock {
   private readonly readers: number;
   /** Index of this thread's reader word. */
   private readonly mine: number;
-  /** How often this handle reads at the moment. */
-  private reads = 0;
 
   /**
    * @param lock the writers'
@@ -94,7 +92,6 @@ export class ReaderWriterLock {
    *
    * @throws DeadlockError when this thread writes
    * @throws LockTimeoutError naming the writer, BlockingNotAllowedError as `Lock.acquire`
-   * @throws RangeError when 510 other handles of this thread read already
    */
   read(timeout: number): void {
     if (this.enter()) return;
@@ -125,49 +122,54 @@ export class ReaderWriterLock {
 
   /** The fast path of reading. False when the lock is taken, which need not be by the living. */
   enter(): boolean {
-    this.thread.checkHere();
-    if (this.reads === 0) {
-      const others = this.countIn();
-      // Who reads already goes in: a writer that waits for this thread would wait for ever.
-      if (others === 0 && atomicLoad(this.i32, this.lockIndex) !== 0) {
-        this.countOut();
-        return false;
-      }
-    }
-    this.reads++;
-    return true;
+    if (!this.thread.isHere) throw new DetachedError();
+    const before = atomicAdd(this.i32, this.mine, 1) & COUNT;
+    if (before === 0 && atomicLoad(this.i32, this.lockIndex) === 0) return true;
+    return this.enterAgain(before);
   }
 
-  /** Ends one reading of this handle. Requires: it reads. A thread that has left reads no more. */
+  private enterAgain(before: number): boolean {
+    if (before === 0) this.countOut();
+    else if (before === MOST_COUNTED) this.countBeyond();
+    // Who reads already goes in: a writer that waits for this thread would wait for ever.
+    return before !== 0;
+  }
+
+  /** Ends one reading of this thread. Requires: it reads. A thread that has left its heap reads no more. */
   leave(): void {
-    if (--this.reads === 0 && this.thread.isHere) this.countOut();
+    if (this.thread.isHere) this.countOut();
   }
 
   /** Requires: lock held. Whoever holds it need not look for writers: there is none. */
   private enterBehindLock(): void {
-    try {
-      if (this.reads === 0) this.countIn();
-      this.reads++;
-    } finally {
-      this.lock.release();
-    }
-  }
-
-  /** Counts this handle in. Returns how many others of the thread read. */
-  private countIn(): number {
-    const others = atomicAdd(this.i32, this.mine, 1) & COUNT;
-    if (others >= MOST_READING) this.refuse();
-    return others;
-  }
-
-  private refuse(): never {
-    this.countOut();
-    throw new RangeError(`${MOST_READING} handles of this thread read already, the most that are counted`);
+    if ((atomicAdd(this.i32, this.mine, 1) & COUNT) === MOST_COUNTED) this.countBeyond();
+    this.lock.release();
   }
 
   private countOut(): void {
     const before = atomicSub(this.i32, this.mine, 1);
-    if (before < 0 && (before & COUNT) === 1) notify(this.i32, this.mine, EVERYBODY);
+    if (before < 0 || (before & COUNT) === MOST_COUNTED) this.countedOut(before);
+  }
+
+  private countedOut(before: number): void {
+    if ((before & COUNT) === MOST_COUNTED) this.countFromBeyond();
+    else if ((before & COUNT) === 1) notify(this.i32, this.mine, EVERYBODY);
+  }
+
+  /** The word is full: what it was counted up by goes to the thread's own account. */
+  private countBeyond(): void {
+    atomicSub(this.i32, this.mine, 1);
+    const beyond = beyondOf(this.thread);
+    beyond.set(this.mine, (beyond.get(this.mine) ?? 0) + 1);
+  }
+
+  /** The word was full: it stays so while there are others on the thread's own account. */
+  private countFromBeyond(): void {
+    const beyond = beyondOf(this.thread);
+    const others = beyond.get(this.mine) ?? 0;
+    if (others === 0) return;
+    beyond.set(this.mine, others - 1);
+    atomicAdd(this.i32, this.mine, 1);
   }
 
   // ── Writing ─────────────────────────────────────────────────────────────────────────────────────
@@ -303,6 +305,18 @@ export class ReaderWriterLock {
       if (bound >= slot || compareExchange(this.i32, this.bound, bound, slot) === bound) return;
     }
   }
+}
+
+/** How often a thread reads beyond what its word holds, by the index of the word: by none, as a rule. */
+const readingsBeyond = new WeakMap<Thread, Map<number, number>>();
+
+function beyondOf(thread: Thread): Map<number, number> {
+  let beyond = readingsBeyond.get(thread);
+  if (beyond === undefined) {
+    beyond = new Map();
+    readingsBeyond.set(thread, beyond);
+  }
+  return beyond;
 }
 
 /** Index of a slot's reader word. */
