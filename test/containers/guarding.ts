@@ -4,12 +4,13 @@ import { afterEach, beforeEach, expect } from 'vitest';
 import type { ContainerStore } from '../../src/containers/store.ts';
 import { Heap } from '../../src/heap/heap.ts';
 import type { HeapOptions } from '../../src/heap/options.ts';
-import { ThreadSlots } from '../../src/heap/slots.ts';
+import { SLOT_BYTES } from '../../src/heap/slots.ts';
 import { readSuperblock } from '../../src/heap/superblock.ts';
-import { type Address, MiB } from '../../src/memory/address.ts';
+import { MiB } from '../../src/memory/address.ts';
 import { f64, u32 } from '../../src/structs/scalars.ts';
 import { struct } from '../../src/structs/struct.ts';
 import { ParkLock } from '../../src/sync/park-lock.ts';
+import { Thread } from '../../src/sync/thread.ts';
 
 export const Account = struct('Account', { balance: f64, changes: u32 });
 export const Other = struct('Other', { balance: f64 });
@@ -37,15 +38,10 @@ function emptiness(heap: Heap): number {
   return heap.stats().largestFree;
 }
 
-/** The table of the heap's thread slots, as another thread has it. */
-export function slotsOf({ memory }: Heap): ThreadSlots {
-  const { slots, maxThreads } = readSuperblock(memory);
-  return new ThreadSlots(memory, slots, maxThreads);
-}
-
-/** The same heap as another thread would see it, which has taken the next slot. */
+/** The same heap as another thread of slot 9 would see it. */
 export function elsewhere(heap: Heap = scene.heap): ContainerStore {
-  const thread = slotsOf(heap).take();
+  seat(heap, 9);
+  const thread = Thread.inSlot(9, 1, new Int32Array(2), 0);
   return Object.create(heap, {
     thread: { value: thread },
     layouts: { value: heap.layouts },
@@ -55,10 +51,18 @@ export function elsewhere(heap: Heap = scene.heap): ContainerStore {
     free: { value: heap.free.bind(heap) },
     generationOf: { value: heap.generationOf.bind(heap) },
     lock: {
-      value: (address: Address, repair?: () => void) =>
+      value: (address: never, repair?: () => void) =>
         new ParkLock(heap.memory, address, { thread, timeout: heap.lockTimeout, repair }),
     },
   }) as ContainerStore;
+}
+
+/** Lets a slot be taken, in its first generation, by a thread that does not end. */
+function seat(heap: Heap, slot: number): void {
+  const { slots } = readSuperblock(heap.memory);
+  const word = (slots + (slot - 1) * SLOT_BYTES) >>> 2;
+  heap.memory.i32[word] = 1000;
+  heap.memory.i32[word + 1] = 1;
 }
 
 /** Resolves in `ms`. */
