@@ -463,6 +463,11 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
     this.inner.orphan(owner);
   }
 
+  /** See `Locked.tryGive`. */
+  tryGive(address: Address, owner: number): boolean {
+    return this.inner.tryGive(address, owner);
+  }
+
   /** See `Locked.reclaimOf`. Class locks that the dead thread had are taken over, and their lists repaired. */
   reclaimOf(owner: number, reclaim: boolean): Reclaimed {
     for (const list of this.#lists) {

@@ -232,7 +232,7 @@ export class Heap implements Allocator, StructStore {
     if (table.fallback === this) table.fallback = undefined;
     try {
       // With a lock in its hands the thread leaves its slot as it is: the record leads others to the lock.
-      if (!this.#slots.holdsLocks(this.thread)) this.#giveBackSlot();
+      if (!this.#slots.isBusy(this.thread)) this.#giveBackSlot();
     } finally {
       this.#roots.release(DETACHED);
       this.#allocator = DETACHED;
