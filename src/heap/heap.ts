@@ -25,7 +25,6 @@ import type { Allocator, AllocatorStats, BlockInfo } from '../allocators/allocat
 import type { CachedStats } from '../allocators/cached-blocks.ts';
 import { KIND_THREAD_CACHED, kindAt } from '../allocators/control.ts';
 import { Locked } from '../allocators/locked.ts';
-import { ownerBits } from '../allocators/ownership.ts';
 import { ThreadCached } from '../allocators/thread-cached.ts';
 import { DetachedError, InvalidFreeError } from '../errors.ts';
 import * as addresses from '../memory/address.ts';
@@ -260,7 +259,7 @@ export class Heap implements Allocator, StructStore {
   #giveBackSlot(): void {
     // An idle thread may have been drained.
     this.resume();
-    this.#base.orphan(ownerBits(this.thread.slot, this.thread.generation));
+    this.#base.leave();
     this.#slots.giveBack(this.thread);
     this.thread.leave();
   }
@@ -494,10 +493,10 @@ export class Heap implements Allocator, StructStore {
     if (this.#slots.resume(this.thread)) return;
     const allocator = this.#base;
     if (allocator instanceof ThreadCached) {
-      // Whoever drains holds the allocator's lock until it is done.
+      // Whoever drains holds the allocator's lock until it is done, or dead.
       allocator.inner.acquire();
       allocator.inner.lock.release();
-      allocator.discard();
+      allocator.discard(this.#slots.isDrained(this.thread));
     }
     this.#slots.resumeDrained(this.thread);
   }
