@@ -23,7 +23,7 @@ import type { ThreadCached } from '../allocators/thread-cached.ts';
 import type { Address } from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';
 import type { Lock } from '../sync/lock.ts';
-import type { Thread } from '../sync/thread.ts';
+import { Thread } from '../sync/thread.ts';
 import type { SlotInfo, ThreadSlots } from './slots.ts';
 
 /** A thread as `heap.threads()` shows it: one tenant of a slot. */
@@ -84,6 +84,7 @@ export function tenantOf(
   }
   const [tenant] = tenants;
   if (tenant === undefined) {
+    if (typeof wanted === 'number' && slots.endTaking(wanted)) return undefined;
     if (slots.hadTenant(wanted)) return undefined;
     throw new RangeError(`no thread slot of the heap is, or was of late, of ${name}`);
   }
@@ -129,6 +130,15 @@ export function reapTenant(parts: RecoveryParts, tenant: SlotInfo, reclaim: bool
   // They are this thread's now: should it die, they are found as what it owned.
   if (reclaim) for (const address of left.owned) parts.drop(address);
   return { ...report, ...left };
+}
+
+/** Recovers what all those left that are known to be dead. */
+export function reapDead(parts: RecoveryParts, reclaim: boolean): ReapReport[] {
+  const { slots, thread } = parts;
+  return slots
+    .taken()
+    .filter(({ slot, generation }) => slot !== thread.slot && slots.isGone(Thread.tokenOf(slot, generation)))
+    .map((tenant) => reapTenant(parts, tenant, reclaim));
 }
 
 const NOTHING = Object.freeze({ returnedBlocks: 0, returnedBytes: 0, owned: [], ownedBytes: 0 });
