@@ -81,32 +81,27 @@ export class Fuse {
 
 const originals = new WeakMap<object, { view: View; fuse: Fuse }>();
 
-/** Lets the atomic operations work on wrapped words, each a step. */
+/** Lets the atomic operations work on wrapped words, each change a step. */
 export function mockAtomics(): void {
-  for (const name of ['atomicLoad', 'atomicStore', 'atomicExchange', 'compareExchange'] as const) {
-    unwrapIn(name);
-  }
-  for (const name of ['atomicAdd', 'atomicSub', 'atomicAnd', 'atomicOr', 'notify'] as const) unwrapIn(name);
+  unwrapIn(atomics.atomicLoad, 'load');
+  unwrapIn(atomics.atomicStore, 'store');
+  unwrapIn(atomics.atomicExchange, 'exchange');
+  unwrapIn(atomics.compareExchange, 'compareExchange');
+  unwrapIn(atomics.atomicAdd, 'add');
+  unwrapIn(atomics.atomicSub, 'sub');
+  unwrapIn(atomics.atomicAnd, 'and');
+  unwrapIn(atomics.atomicOr, 'or');
+  unwrapIn(atomics.notify, 'notify');
 }
 
-const ACTS = {
-  atomicLoad: 'load',
-  atomicStore: 'store',
-  atomicExchange: 'exchange',
-  compareExchange: 'compareExchange',
-  atomicAdd: 'add',
-  atomicSub: 'sub',
-  atomicAnd: 'and',
-  atomicOr: 'or',
-  notify: 'notify',
-} as const;
+type Act = 'load' | 'store' | 'exchange' | 'compareExchange' | 'add' | 'sub' | 'and' | 'or' | 'notify';
 
-function unwrapIn(name: keyof typeof ACTS): void {
-  const act = Atomics[ACTS[name]] as (words: View, ...rest: number[]) => number;
-  const mock = vi.mocked(atomics[name]) as unknown as { mockImplementation(fn: unknown): void };
+function unwrapIn(mocked: (words: never, ...rest: number[]) => unknown, name: Act): void {
+  const act = Atomics[name] as (words: View, ...rest: number[]) => number;
+  const mock = vi.mocked(mocked) as unknown as { mockImplementation(fn: unknown): void };
   mock.mockImplementation((words: View, ...rest: number[]) => {
     const original = originals.get(words);
-    if (original !== undefined && name !== 'atomicLoad') original.fuse.step();
+    if (original !== undefined && name !== 'load') original.fuse.step();
     return act(original?.view ?? words, ...rest);
   });
 }
