@@ -32,7 +32,18 @@ import { HeapCorruptionError, hex, LockTimeoutError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
 import { atomicLoad, atomicStore, compareExchange, wait } from '../memory/atomics.ts';
 import { type Dropper, kindWord, registerKind } from '../structs/drop.ts';
-import { ADD, clearDeed, DROP, END, LINK, noteCount, noteDeed, noteLast, SLOT_BITS } from '../sync/deed.ts';
+import {
+  ADD,
+  clearDeed,
+  DROP,
+  END,
+  LINK,
+  noteCount,
+  noteDeed,
+  noteLast,
+  OWN,
+  SLOT_BITS,
+} from '../sync/deed.ts';
 import { SLICE_MS } from '../sync/lock.ts';
 import { backOff } from '../sync/spin-lock.ts';
 import { HEADER_BYTES, hashAt, layHeader } from './container.ts';
@@ -57,6 +68,10 @@ const FIRST_NAP_MS = 0.05;
 
 /** The kind word of what Arcs share. */
 export const TARGET_KIND: number = registerKind(kindWord('ARC_'), 'Arc target', (dropper, address) => {
+  const store = storeOf(dropper);
+  // It was its thread's own: a thread died while it dropped it. Of those with Weaks it is nobody's.
+  noteDeed(store.thread, address, 0, OWN);
+  store.tryShare(address as Address);
   endPayload(dropper, address as Address);
 });
 /** Its kind word once the payload was dropped. */
@@ -79,16 +94,26 @@ export const WEAK_KIND: number = registerKind(kindWord('AWEK'), 'Weak', (dropper
   const target = targetOf(store, address);
   if (target !== NULL) {
     checkTarget(store, address);
-    if (takeOff(store, target, address + TARGET, DROP, target + WEAK) === 0) dropper.free(target);
+    if (takeOff(store, target, address + TARGET, DROP, target + WEAK) === 0) freeTarget(store, target);
   }
   dropper.free(address);
 });
 
-/** The last strong reference is gone: the payload's fields go, and the weak reference of all strong ones. */
+/**
+ * The last strong reference is gone: the payload's fields go, and the weak reference of all strong ones.
+ * Requires: this thread's deed says that the target is its own.
+ */
 function endPayload(dropper: Dropper, target: Address): void {
   const store = storeOf(dropper);
   dropper.pushOwned(dropper.owningOf(hashAt(store, target)), target + PAYLOAD);
-  if (takeOff(store, target, target, END, target + WEAK) === 0) dropper.free(target);
+  if (takeOff(store, target, target, END, target + WEAK) === 0) freeTarget(store, target);
+}
+
+/** Frees a target that only this thread's deed knows: first its header says whose it is. */
+function freeTarget(store: ContainerStore, target: Address): void {
+  store.tryAdopt(target);
+  clearDeed(store.thread);
+  store.free(target);
 }
 
 function storeOf(dropper: Dropper): ContainerStore {
@@ -193,7 +218,7 @@ export function addReference(store: ContainerStore, target: Address, reference: 
 
 /**
  * Empties the cell that stands for a reference, and counts it off. With the last one the target becomes this
- * thread's own.
+ * thread's own, and its deed goes on saying so.
  *
  * @param op DROP for a reference's cell, END for the target's kind word
  * @returns how many are left
@@ -203,8 +228,6 @@ function takeOff(store: ContainerStore, target: Address, cell: number, op: numbe
   const { thread } = store;
   const after = op === END ? ENDED : 0;
   noteCount(thread, target, cell, op, word, after);
-  // With Weaks about it must be nobody's before the count says that this thread has done with it.
-  if (op === END) store.tryShare(target);
   const count = beginChange(store, word);
   if (count === 0) {
     atomicStore(i32, word >>> 2, 0);
@@ -215,8 +238,7 @@ function takeOff(store: ContainerStore, target: Address, cell: number, op: numbe
   u32[cell >>> 2] = after;
   // Publishes: the reference is gone. Pairs with the swap in `beginChange`.
   atomicStore(i32, word >>> 2, (count - 1) << SLOT_BITS);
-  if (count === 1) store.tryAdopt(target);
-  clearDeed(thread);
+  if (count > 1) clearDeed(thread);
   return count - 1;
 }
 

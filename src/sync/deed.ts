@@ -14,7 +14,7 @@
  *     DROP   a reference's target          named: the cell gets `after`, the count goes down
  *     END    the target's kind word        as DROP; not begun yet: `block`, the target, is the thread's own
  *     LAST   as DROP, and the count is 1   as DROP; `block` is the thread's own
- *     OWN                                  settled: `block` is the thread's own
+ *     OWN                                  `block` is the thread's own: noted so, or settled
  *
  * `count` leads to a word │ count 24 │ slot 8 │ that names the thread while it is changed: containers/counts.ts.
  * Bit 0 of `link`: the cell's low 6 bits are flags. One deed at a time; written before what it tells of and
@@ -50,7 +50,8 @@ export const DROP = 4;
 export const END = 5;
 /** It is the last reference that is taken off: the block is the thread's then. */
 export const LAST = 6;
-const OWN = 7;
+/** The block is the thread's own, whatever its header says. */
+export const OWN = 7;
 
 /** Of `link`: the cell's low 6 bits are flags. */
 export const FLAGGED = 1;
