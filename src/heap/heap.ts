@@ -31,7 +31,7 @@ import * as addresses from '../memory/address.ts';
 import { type Address, KiB } from '../memory/address.ts';
 import { Memory } from '../memory/memory.ts';
 import { releaseView } from '../structs/deleted-view.ts';
-import { dropOrFree, dropOwned, isHolder } from '../structs/drop.ts';
+import { dropOrFree, dropOwned } from '../structs/drop.ts';
 import type { AnyStructType, Init, View } from '../structs/inference.ts';
 import { LayoutRegistry } from '../structs/registry.ts';
 import type { StructStore } from '../structs/store.ts';
@@ -216,8 +216,8 @@ export class Heap implements Allocator, StructStore {
    * Ends this thread's part in the heap: its blocks stay, as nobody's (ORPHAN), its slot is free for
    * another. Every later use of this handle throws `DetachedError`, and so does a container opened with it
    * that needs a lock or a block. Detaching twice does nothing. A thread that ends by itself detaches by
-   * itself. With a lock, a reading or permits in its hands it keeps the slot: the next tenant would seem to
-   * have them. What its Rcs own stays, and nobody can drop it.
+   * itself. It reads no more and has no permits any more; with a lock in its hands it keeps the slot, for
+   * `reap`. What its Rcs own stays, and nobody can drop it.
    */
   detach(): void {
     this.#forgetExit();
@@ -231,7 +231,7 @@ export class Heap implements Allocator, StructStore {
     if (table.fallback === this) table.fallback = undefined;
     try {
       // With a lock in its hands the thread leaves its slot as it is: the record leads others to the lock.
-      if (!this.#holdsAnything()) this.#giveBackSlot();
+      if (!this.#slots.holdsLocks(this.thread)) this.#giveBackSlot();
     } finally {
       this.#roots.release(DETACHED);
       this.#allocator = DETACHED;
@@ -242,12 +242,6 @@ export class Heap implements Allocator, StructStore {
       this.#lockOptions = DETACHED;
       (this as { layouts: LayoutRegistry }).layouts = DETACHED;
     }
-  }
-
-  /** Whether it holds a lock, reads under one, or has taken permits: the next tenant would seem to. */
-  #holdsAnything(): boolean {
-    const { thread, memory } = this;
-    return this.#slots.holdsLocks(thread) || (thread.mayHold && isHolder(thread.slot, memory, this.blocks()));
   }
 
   #giveBackSlot(): void {
@@ -456,12 +450,13 @@ export class Heap implements Allocator, StructStore {
 
   /**
    * A lock in 8 bytes of the heap that start as zeros. Every thread that uses it makes its own handle.
-   * The lock word names this thread's slot.
+   * The lock word names this thread's slot. `repair` is as in `LockOptions`.
    *
    * @param address a multiple of 8: a block of its own, or `view.address` plus an offset
    */
-  lock(address: Address): Lock {
-    return new ParkLock(this.memory, address, this.#lockOptions);
+  lock(address: Address, repair?: () => void): Lock {
+    const timeout = this.#lockOptions.timeout!;
+    return new ParkLock(this.memory, address, { thread: this.thread, timeout, repair });
   }
 
   /**
