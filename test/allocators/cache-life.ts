@@ -25,6 +25,7 @@ import { Fuse, Killed, killable } from './killable.ts';
 const SLOTS_AT = 128;
 const START = 1 * KiB;
 const BYTES = 96 * KiB;
+const MORE_THAN_CACHED = 40;
 
 export interface Member {
   readonly slots: ThreadSlots;
@@ -60,19 +61,21 @@ export class CacheLife {
     const thread = slots.take();
     const cache = ThreadCached.create(memory, { start: START, allocator, options, thread, peers: slots });
     this.victim = { slots, thread, cache, fuse };
-    this.heir = this.#attach();
-    this.sleeper = this.#attach();
+    this.heir = this.#attach(true);
+    this.sleeper = this.#attach(false);
     this.#whole = this.figures();
     const members = [this.victim, this.heir, this.sleeper];
     const steps = 30 + this.upTo(120);
     for (let i = 0; i < steps; i++) this.step(members[this.upTo(3)]!);
+    // Something lies in every cache, and on the list between them.
+    for (const member of members) this.comeAndGo(member);
     this.sleeper.cache.publish();
     this.sleeper.slots.rest(this.sleeper.thread);
   }
 
-  #attach(): Member {
+  #attach(isMortal: boolean): Member {
     const fuse = new Fuse();
-    const memory = killable(this.memory.buffer, fuse);
+    const memory = isMortal ? killable(this.memory.buffer, fuse) : this.memory;
     const slots = new ThreadSlots(memory, SLOTS_AT, 3);
     const thread = slots.take();
     const cache = ThreadCached.attach(memory, START, thread, undefined, slots);
@@ -81,6 +84,16 @@ export class CacheLife {
 
   upTo(limit: number): number {
     return Math.floor(this.#random() * limit);
+  }
+
+  /** More blocks of a class come and go, out of their order, than a cache holds: the list takes some. */
+  comeAndGo(member: Member): void {
+    const before = new Set(this.held.keys());
+    for (let i = 0; i < MORE_THAN_CACHED; i++) this.alloc(member, 32);
+    const came = [...this.held.keys()].filter((address) => !before.has(address));
+    for (const half of [0, 1]) {
+      for (const [i, address] of came.entries()) if (i % 2 === half) this.free(member, address);
+    }
   }
 
   /** One random thing that a thread does. */
