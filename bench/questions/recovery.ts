@@ -6,6 +6,9 @@ import { type Case, sample } from '../rounds.ts';
 import { labelOf } from '../subject-table.ts';
 
 const SUBJECTS = ['heap', 'heap-linked-list', 'heap-buddy'];
+/** The largest block in bytes: so many live ones fill nearly all of the heap. */
+const MOST: Readonly<Record<string, number>> = { 'heap-buddy': 400 };
+const MOST_OTHERWISE = 984;
 
 export const recovery: Question = {
   name: 'recovery',
@@ -19,7 +22,11 @@ export const recovery: Question = {
       subjects.map(
         (subject): Case => ({
           key: subject,
-          job: { workload: 'recovery', subject, options: { live, deaths } },
+          job: {
+            workload: 'recovery',
+            subject,
+            options: { live, deaths, most: MOST[subject] ?? MOST_OTHERWISE },
+          },
         }),
       ),
     );

@@ -19,11 +19,12 @@ const TRIES = 8;
 export async function measureRecovery(job: Job): Promise<Numbers> {
   const live = option(job, 'live', 100_000);
   const deaths = option(job, 'deaths', 5);
+  const mostBytes = option(job, 'most', 984);
   const { heap } = createSite(job.subject, BYTES);
   if (heap === undefined) throw new TypeError(`${job.subject} is no heap`);
   const times: number[] = [];
   for (let tries = 0; times.length < deaths && tries < deaths * TRIES; tries++) {
-    const { ms, withLock } = await die(heap, live);
+    const { ms, withLock } = await die(heap, live, mostBytes);
     if (withLock) times.push(ms);
   }
   if (times.length < deaths)
@@ -33,9 +34,9 @@ export async function measureRecovery(job: Job): Promise<Numbers> {
 }
 
 /** A thread fills the heap, dies and is reaped. */
-async function die(heap: Heap, live: number): Promise<{ ms: number; withLock: boolean }> {
+async function die(heap: Heap, live: number, mostBytes: number): Promise<{ ms: number; withLock: boolean }> {
   const { lockContended } = heap.stats();
-  const worker = new Worker(VICTIM, { workerData: { handle: heap.handle, live } });
+  const worker = new Worker(VICTIM, { workerData: { handle: heap.handle, live, mostBytes } });
   const { threadId } = worker;
   const ended = new Promise((resolve) => worker.once('exit', resolve));
   await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
