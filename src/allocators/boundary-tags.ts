@@ -372,8 +372,8 @@ export abstract class BoundaryTags extends Algorithm {
   /** The units of the block at `block`, checked to end within the spans. */
   #unitsAt(block: number): number {
     const units = unitsIn(this.i32[geometryIndex(block)]!);
-    const least = this.#isGap(block) ? END_MARKER + 1 : MIN_UNITS;
-    if (units < least || units > this.marker - block) {
+    const isLarge = units >= MIN_UNITS || (units > END_MARKER && this.#isGap(block));
+    if (!isLarge || units > this.marker - block) {
       throw new HeapCorruptionError(block * UNIT, `a block of ${units * UNIT} bytes cannot be`);
     }
     return units;
