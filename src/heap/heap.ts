@@ -13,9 +13,8 @@
  *        │ reserve        │  what `claim` takes from
  *        └────────────────┘  byteLength
  *
- * A Heap object is one thread's handle: all truth lies in the shared bytes. `create` lays them out,
- * `attach` checks and adopts them and takes a thread slot; a second `attach` in a thread gives the same
- * handle. Every method may be called from any thread through that thread's own handle.
+ * A Heap object is one thread's handle: all truth lies in the shared bytes. `create` lays them out, `attach`
+ * checks and adopts them and takes a thread slot, once in a thread. Each thread uses its own handle.
  *
  * Lock order: root lock → allocator lock. User code (handlers, `make`, `scope`) runs under neither.
  */
@@ -38,7 +37,7 @@ import { LayoutRegistry } from '../structs/registry.ts';
 import type { StructStore } from '../structs/store.ts';
 import { create, viewAt } from '../structs/struct.ts';
 import { owningOf } from '../structs/view.ts';
-import type { Lock, LockOptions } from '../sync/lock.ts';
+import type { Lock } from '../sync/lock.ts';
 import { ParkLock } from '../sync/park-lock.ts';
 import type { Thread } from '../sync/thread.ts';
 import { Arena } from './arena.ts';
@@ -116,7 +115,7 @@ export class Heap implements Allocator, StructStore {
   #locked: Locked;
   #slots: ThreadSlots;
   #handlers: ExhaustedHandler[] = [];
-  #lockOptions: LockOptions;
+  #lockOptions: { readonly thread: Thread; readonly timeout: number };
   readonly #roots: Roots<Heap>;
   #handling = false;
 
@@ -490,12 +489,13 @@ export class Heap implements Allocator, StructStore {
 
   /**
    * A lock in 8 bytes of the heap that start as zeros. Every thread that uses it makes its own handle.
-   * The lock word names this thread's slot.
+   * The lock word names this thread's slot. `repair` is as in `LockOptions`.
    *
    * @param address a multiple of 8: a block of its own, or `view.address` plus an offset
    */
-  lock(address: Address): Lock {
-    return new ParkLock(this.memory, address, this.#lockOptions);
+  lock(address: Address, repair?: () => void): Lock {
+    const { thread, timeout } = this.#lockOptions;
+    return new ParkLock(this.memory, address, { thread, timeout, repair });
   }
 
   /**
