@@ -377,10 +377,8 @@ export class MapCore {
   /** Drops what an entry owns and frees it. */
   dropEntry(entry: Address): void {
     if (entry === NULL) return;
-    const { store, owning, valueAt } = this;
-    for (const offset of owning) store.tryAdopt(this.u32[(entry + valueAt + offset) >>> 2]! as Address);
-    dropOwned(store, owning, entry + valueAt);
-    store.free(entry);
+    dropOwned(this.store, this.owning, entry + this.valueAt);
+    this.store.free(entry);
   }
 
   /** Takes all entries of a shard out by one store, then drops them. */

@@ -166,6 +166,7 @@ export class SharedString extends Container {
     const address = this.checked();
     // Throws when it cannot be freed, before anything is changed.
     this.store.sizeOf(address);
+    this.store.tryAdopt(address);
     this.release();
     freeText(this.store, address);
   }

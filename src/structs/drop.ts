@@ -25,6 +25,8 @@ export interface DropStore {
   readonly memory: Memory;
   readonly layouts: LayoutRegistry;
   free(address: Address): void;
+  /** Makes a block this thread's: see `ContainerStore.tryAdopt`. */
+  tryAdopt?(address: Address): boolean;
 }
 
 /** Frees a block of one kind; what it owns goes to `dropper.push`. */
@@ -96,7 +98,11 @@ export class Dropper {
     const { u32 } = this.store.memory;
     for (const offset of owning) {
       const index = (address + offset) >>> 2;
-      this.push(u32[index]!);
+      const block = u32[index]! as Address;
+      if (block === 0) continue;
+      // Before the last link to it goes: should this thread die, it is known whose it was.
+      this.store.tryAdopt?.(block);
+      this.#pending.push(block);
       u32[index] = 0;
     }
   }

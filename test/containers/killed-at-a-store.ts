@@ -111,11 +111,12 @@ export class Victim {
   /** Blocks that are neither the dead thread's nor the survivor's own, nor owned by such, nor in `known`. */
   lost(known: ReadonlySet<number>): string[] {
     const blocks = [...this.survivor.blocks()];
-    const owned = new Set<number>();
-    for (const { address, state, owner, size } of blocks) {
-      if (state !== 'live' || owner !== this.heap.threadSlot) continue;
-      const words = this.survivor.memory.u32.subarray(address >>> 2, (address + size) >>> 2);
-      for (const word of words) owned.add(word);
+    const sizes = new Map<number, number>(blocks.map(({ address, size }) => [address, size]));
+    const its = blocks.filter(({ state, owner }) => state === 'live' && owner === this.heap.threadSlot);
+    const owned = new Set<number>(its.map(({ address }) => address));
+    for (const address of owned) {
+      const words = this.survivor.memory.u32.subarray(address >>> 2, (address + sizes.get(address)!) >>> 2);
+      for (const word of words) if (sizes.has(word)) owned.add(word);
     }
     return blocks
       .filter(({ state }) => state === 'shared' || state === 'flight')
