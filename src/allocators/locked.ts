@@ -12,6 +12,9 @@
  * time just one gets through, and the others write nothing. (A mark set before the lock may land on the
  * block's next life.)
  *
+ * A thread may die with the lock in its hands. Whoever takes it over rebuilds the algorithm from its headers
+ * first (see `Algorithm.rebuild`), and nobody sees what was half done.
+ *
  * Any thread may free what any other allocated. Each thread makes its own handle by `attach`.
  */
 
@@ -43,15 +46,14 @@ import {
   generationOf,
   isHeld,
   LIVE,
-  ORPHAN,
   ownedWord,
-  ownerOf,
   SHARED,
   STATE_NAMES,
   slotOf,
   stateOf,
   unownedWord,
 } from './ownership.ts';
+import { type Swept, sweep } from './sweep.ts';
 
 /** How waiters wait: `'spin'` (with back-off) or `'park'` (spin briefly, then sleep). */
 export type LockKind = 'spin' | 'park';
@@ -108,7 +110,7 @@ export class Locked<A extends Algorithm = Algorithm> implements Allocator {
     });
     layControl(memory, region, kind, region.start + HEADER, region.end);
     memory.u8.fill(0, region.start + CONTROL_BYTES, region.start + HEADER);
-    const lock = lockAt(memory, region.start, kind, lockOptions(options.thread, options.lockTimeout));
+    const lock = lockAround(inner, region.start, kind, options.lockTimeout);
     sealControl(memory, region.start, KIND_LOCKED);
     return new Locked(inner, lock, region.start);
   }
@@ -126,7 +128,7 @@ export class Locked<A extends Algorithm = Algorithm> implements Allocator {
       throw new AttachError(`the locked allocator at ${hex(start)} has a header that contradicts itself`);
     }
     const inner = attachAlgorithm(memory, start + HEADER, thread);
-    const lock = lockAt(memory, start, kind, lockOptions(thread, lockTimeout));
+    const lock = lockAround(inner, start, kind, lockTimeout);
     return new Locked(inner, lock, start);
   }
 
@@ -302,24 +304,22 @@ export class Locked<A extends Algorithm = Algorithm> implements Allocator {
     return index >= 0 && isHeld(this.#i32[index]!) ? generationOf(this.#i32[index]!) : -1;
   }
 
+  /** Leaves this thread's LIVE blocks as ORPHAN, for a thread that goes while its blocks stay. Walks all blocks. */
+  leave(): void {
+    this.reclaimOf(this.inner.owner, false);
+  }
+
   /**
-   * Leaves all LIVE blocks of an owner as ORPHAN, for a thread that goes while its blocks stay.
+   * Takes back what a dead thread had: HAND blocks go back to the allocator, LIVE ones become ORPHAN, or the
+   * calling thread's with `reclaim`, which then frees them. What is on its way or shared stays. Walks all
+   * blocks, once more if the thread died with the lock.
    *
    * @param owner the slot and slot generation bits of the words to change
    */
-  orphan(owner: number): void {
-    const inner = this.inner;
+  reclaimOf(owner: number, reclaim: boolean): Swept {
     this.acquire();
     try {
-      for (let address = inner.firstBlock(); address !== NULL; address = inner.blockAfter(address)) {
-        if (inner.isFree(address)) continue;
-        const index = inner.ownershipIndexAt(address);
-        const word = this.#i32[index]!;
-        // Another thread may be freeing it: its HAND must not be overwritten.
-        if (stateOf(word) === LIVE && ownerOf(word) === owner) {
-          compareExchange(this.#i32, index, word, unownedWord(word, ORPHAN));
-        }
-      }
+      return sweep(this.inner, [owner], reclaim ? 'become mine' : 'become orphans');
     } finally {
       this.lock.release();
     }
@@ -358,11 +358,11 @@ function lockCode(kind: LockKind): number {
   throw new RangeError(`lock must be 'spin' or 'park', got ${String(kind)}`);
 }
 
-function lockOptions(thread: Thread | undefined, timeout: number | undefined): LockOptions {
-  return { ...(thread === undefined ? {} : { thread }), ...(timeout === undefined ? {} : { timeout }) };
-}
-
-function lockAt(memory: Memory, start: number, code: number, options: LockOptions): Lock {
+/** This thread's handle of the lock around `inner`, in the control block at `start`. */
+function lockAround(inner: Algorithm, start: number, code: number, lockTimeout: number | undefined): Lock {
+  const timeout = lockTimeout === undefined ? {} : { timeout: lockTimeout };
+  const options: LockOptions = { thread: inner.thread, repair: () => inner.rebuild(), ...timeout };
   const address = (start + CONTROL_BYTES) as Address;
+  const { memory } = inner;
   return code === SPIN ? new SpinLock(memory, address, options) : new ParkLock(memory, address, options);
 }
