@@ -226,13 +226,13 @@ export class ThreadSlots implements Census {
     atomicStore(this.#i32, this.#wordOf(slot) + DEAD, generation);
   }
 
-  isGone(token: number): boolean {
+  isGone(token: number, mask: number = -1): boolean {
     const slot = slotOfToken(token);
     if (slot === 0 || slot > this.maxThreads) return false;
     const word = this.#wordOf(slot);
     const threadIdPlus1 = atomicLoad(this.#i32, word);
     const generation = this.#i32[word + GENERATION]!;
-    if (threadIdPlus1 === 0 || Thread.tokenOf(slot, generation) !== token) return true;
+    if (threadIdPlus1 === 0 || ((Thread.tokenOf(slot, generation) ^ token) & mask) !== 0) return true;
     if (atomicLoad(this.#i32, word + DEAD) === generation) return true;
     if (this.isProvenDead?.(threadIdPlus1 - 1) !== true) return false;
     this.markDead(slot, generation);
