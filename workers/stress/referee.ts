@@ -142,7 +142,12 @@ export class Referee {
     const { threadId } = worker;
     const seated: Seated = { worker, threadId, fate: undefined, operations: 0, activeAt: performance.now() };
     this.#seated[seat] = seated;
-    this.#heap.watch(worker, { reclaim: true, onReaped: () => this.#reaped++ });
+    this.#heap.watch(worker, {
+      reclaim: true,
+      onReaped: () => this.#reaped++,
+      onFailed: (error) =>
+        this.#differences.push(`thread ${threadId} was not reaped: ${(error as Error).stack}`),
+    });
     worker.on('message', ({ operations }: StresserReport) => {
       seated.operations = operations;
     });
@@ -185,8 +190,8 @@ export class Referee {
     const seat = this.#random(this.#options.threads);
     const seated = this.#seated[seat];
     if (seated === undefined || seated.fate !== undefined) return;
-    // One in ten may die at its start.
-    if (this.#seats.at(seat).operations.load() === 0 && this.#random(10) > 0) return;
+    // One in ten may die at its start; the others have left something to find.
+    if (this.#seats.at(seat).operations.load() < this.#random(1000) && this.#random(10) > 0) return;
     const chance = this.#random(100);
     if (chance < 60) {
       seated.fate = 'terminated';
