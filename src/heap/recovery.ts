@@ -23,7 +23,7 @@ import type { ThreadCached } from '../allocators/thread-cached.ts';
 import type { Address } from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';
 import type { Lock } from '../sync/lock.ts';
-import { Thread } from '../sync/thread.ts';
+import type { Thread } from '../sync/thread.ts';
 import type { SlotInfo, ThreadSlots } from './slots.ts';
 
 /** A thread as `heap.threads()` shows it: one tenant of a slot. */
@@ -137,7 +137,7 @@ export function reapDead(parts: RecoveryParts, reclaim: boolean): ReapReport[] {
   const { slots, thread } = parts;
   return slots
     .taken()
-    .filter(({ slot, generation }) => slot !== thread.slot && slots.isGone(Thread.tokenOf(slot, generation)))
+    .filter((tenant) => tenant.slot !== thread.slot && (tenant.dead || slots.prove(tenant)))
     .map((tenant) => reapTenant(parts, tenant, reclaim));
 }
 

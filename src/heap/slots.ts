@@ -44,6 +44,9 @@ const DEAD = 9;
 const LAST = 10;
 const KERNEL = 11;
 const EVERYBODY = 0x7fffffff;
+const SLOTS_AT_MOST = 256;
+/** How often waiters ask the runtime for a proof of a slot's thread, in ms. */
+const ASK_EVERY_MS = 10;
 /** A longer list of held locks than this is a broken one. */
 const MOST_HELD = 1 << 12;
 
@@ -73,6 +76,8 @@ export class ThreadSlots implements Census {
   isProvenDead: ((threadId: number) => boolean) | undefined;
   readonly #i32: Int32Array;
   readonly #base: number;
+  /** When the runtime was last asked for each slot's thread, in ms: that takes microseconds. */
+  readonly #askedAt = new Float64Array(SLOTS_AT_MOST).fill(Number.NEGATIVE_INFINITY);
 
   /** @param start first byte of the slots */
   constructor(memory: Memory, start: number, maxThreads: number) {
@@ -240,6 +245,7 @@ export class ThreadSlots implements Census {
     atomicStore(this.#i32, this.#wordOf(slot) + DEAD, generation);
   }
 
+  /** As `Census.isGone`; the runtime is asked for a proof of a slot's thread every 10 ms at most. */
   isGone(token: number): boolean {
     const slot = slotOfToken(token);
     if (slot === 0 || slot > this.maxThreads) return false;
@@ -248,7 +254,16 @@ export class ThreadSlots implements Census {
     const generation = this.#i32[word + GENERATION]!;
     if (threadIdPlus1 <= 0 || Thread.tokenOf(slot, generation) !== token) return true;
     if (atomicLoad(this.#i32, word + DEAD) === generation) return true;
-    if (!hasEnded(this.#i32[word + KERNEL]!) && this.isProvenDead?.(threadIdPlus1 - 1) !== true) return false;
+    const now = performance.now();
+    if (now - this.#askedAt[slot]! < ASK_EVERY_MS) return false;
+    this.#askedAt[slot] = now;
+    return this.prove({ slot, generation, threadId: threadIdPlus1 - 1 });
+  }
+
+  /** Marks a tenant as dead if there is a proof, and returns whether there is. */
+  prove({ slot, generation, threadId }: Pick<SlotInfo, 'slot' | 'generation' | 'threadId'>): boolean {
+    const kernelThread = this.#i32[this.#wordOf(slot) + KERNEL]!;
+    if (!hasEnded(kernelThread) && this.isProvenDead?.(threadId) !== true) return false;
     this.markDead(slot, generation);
     return true;
   }
