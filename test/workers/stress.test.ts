@@ -110,6 +110,31 @@ describe('a run', () => {
     expect(Object.values(report.kills).reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(2);
   });
 
+  test.each([
+    ['mutant-loses', 'a block of'],
+    ['mutant-overwrites', ''],
+    ['mutant-crashes', 'failed (at work): Error: a mutant'],
+    ['mutant-hangs', 'does not end'],
+  ])('with a %s ends with a difference and the seed', async (mutant, difference) => {
+    const args = [
+      '--seconds',
+      '3',
+      '--kill',
+      '0',
+      '--threads',
+      '2',
+      '--only',
+      `blocks,${mutant}`,
+      '--seed',
+      '77',
+    ];
+    const { status, stdout, stderr } = await stress(...args);
+    expect(status, stdout + stderr).toBe(1);
+    expect(stdout + stderr).toContain('DIFFERENCE: ');
+    expect(stdout).toContain(difference);
+    expect(stderr).toMatch(/^again: npm run stress -- .* --seed 77$/m);
+  });
+
   test(`of ${SECONDS} s, with ${KILLS} kills and more`, { timeout: (SECONDS * 6 + 200) * 1000 }, async () => {
     const args = ['--seconds', `${SECONDS}`, '--kill', '12', '--kills', `${KILLS}`, '--json', ...SOUND];
     const { status, stdout, stderr } = await stress(...args);

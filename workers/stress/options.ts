@@ -2,7 +2,7 @@
 
 import { parseArgs } from 'node:util';
 import type { HeapAllocator } from '../../src/index.ts';
-import { SCENARIO_NAMES, type ScenarioName } from './scenarios.ts';
+import { MUTANT_NAMES, SCENARIO_NAMES, type ScenarioName } from './scenarios.ts';
 
 /** What the run was told. */
 export interface StressOptions {
@@ -62,7 +62,9 @@ export function readOptions(args: readonly string[]): StressOptions | undefined 
     kills: number('kills', values.kills ?? '0', 0, 1_000_000, true),
     allocator,
     cache: !(values['no-cache'] ?? false) && allocator !== 'bump',
-    only: (values.only ?? all).split(',').map((name) => oneOf('only', name, SCENARIO_NAMES)),
+    only: (values.only ?? all)
+      .split(',')
+      .map((name) => oneOf('only', name, [...SCENARIO_NAMES, ...MUTANT_NAMES])),
     seed: number('seed', values.seed ?? String(Date.now() % 2 ** 31), 0, 2 ** 31, true),
     json: values.json ?? false,
   };
