@@ -42,7 +42,8 @@ function die(order: number): void {
   parts[random(parts.length)]!.hold?.();
   if (order === EXIT) process.exit(0);
   if (order === THROW) throw new Error(ORDERED);
-  for (const kept: number[][] = []; ; ) kept.push(new Array<number>(10_000).fill(kept.length + 0.5));
+  // Large pieces: of small ones V8 moves so many at once that it ends the process instead of the worker.
+  for (const kept: number[][] = []; ; ) kept.push(new Array<number>(100_000).fill(kept.length + 0.5));
 }
 
 for (let order = GO_ON; order !== LEAVE; order = seat.order.load()) {
