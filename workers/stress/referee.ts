@@ -28,6 +28,9 @@ const LIMITS = { maxOldGenerationSizeMb: 40 } as const;
 /** A worker that does nothing for so long hangs: a wait for a lock is given up after half of it. */
 const HANGS_MS = 20_000;
 
+/** Each seat's part, however slow the machine. */
+const LEAST_OPERATIONS = 200;
+
 /** How workers were ended. */
 export interface Kills {
   terminated: number;
@@ -99,7 +102,10 @@ export class Referee {
   async run(tell: (line: string) => void): Promise<StressReport> {
     const { threads, seconds, kills, seed, kill } = this.#options;
     const began = performance.now();
-    const isOver = () => performance.now() - began >= seconds * 1000 && this.deaths >= kills;
+    const isOver = () =>
+      performance.now() - began >= seconds * 1000 &&
+      this.deaths >= kills &&
+      this.#done() >= LEAST_OPERATIONS * threads;
     for (let seat = 0; seat < threads; seat++) this.#start(seat);
     const progress = setInterval(() => tell(this.#progress(performance.now() - began)), 1000);
     while (!isOver() && this.#differences.length === 0) {
@@ -190,8 +196,8 @@ export class Referee {
     const seat = this.#random(this.#options.threads);
     const seated = this.#seated[seat];
     if (seated === undefined || seated.fate !== undefined) return;
-    // One in ten may die at its start; the others have left something to find.
-    if (this.#seats.at(seat).operations.load() < this.#random(1000) && this.#random(10) > 0) return;
+    // Few die at their start; the others have left something to find.
+    if (this.#seats.at(seat).operations.load() < this.#random(1000) && this.#random(50) > 0) return;
     const chance = this.#random(100);
     if (chance < 60) {
       seated.fate = 'terminated';
@@ -277,15 +283,19 @@ export class Referee {
     }
   }
 
-  #progress(ms: number): string {
-    const operations = this.#seated.reduce(
+  /** Operations so far, of all workers. */
+  #done(): number {
+    return this.#seated.reduce(
       (sum, seated, seat) => sum + (seated === undefined ? 0 : this.#seats.at(seat).operations.load()),
       this.#operations,
     );
+  }
+
+  #progress(ms: number): string {
     const { liveBlocks, used } = this.#heap.stats();
     const { terminated, exited, threw, exhausted } = this.#kills;
     return (
-      `${(ms / 1000).toFixed(0).padStart(5)} s  ${operations} operations  ${this.deaths} kills ` +
+      `${(ms / 1000).toFixed(0).padStart(5)} s  ${this.#done()} operations  ${this.deaths} kills ` +
       `(${terminated} terminated, ${exited} exited, ${threw} threw, ${exhausted} exhausted)  ` +
       `${this.#reaped} reaped  ${liveBlocks} live blocks, ${(used / MiB).toFixed(1)} MiB`
     );

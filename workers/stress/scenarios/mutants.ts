@@ -4,17 +4,20 @@ import { NULL, toAddress } from '../../../src/index.ts';
 import type { Hand, Part, Scenario } from '../scenario.ts';
 
 /** Once in so many steps. */
-const SELDOM = 500;
+const SELDOM = 20;
 
 function mutant(misdeed: (hand: Hand) => void): Scenario {
   return {
     create: () => ({}),
-    join: (hand): Part => ({
-      step() {
-        if (hand.random(SELDOM) === 0) misdeed(hand);
-      },
-      leave: () => {},
-    }),
+    join(hand): Part {
+      let steps = 0;
+      return {
+        step() {
+          if (++steps % SELDOM === 0) misdeed(hand);
+        },
+        leave: () => {},
+      };
+    },
     finish: () => {},
   };
 }
