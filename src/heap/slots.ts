@@ -2,10 +2,10 @@
  * Thread slots: who is at work in the heap. One slot for each attached thread, 128 bytes apart, so that
  * threads do not share cache lines.
  *
- *       0              4            8       12        16     20     24                         36
+ *       0              4            8       12        16     20     24                         36     40
  *      ┌──────────────┬────────────┬───────┬─────────┬──────┬──────┬──────────────────────────┬──────┬ ─ ─
- *      │ threadId + 1 │ generation │ probe │ pending │ held │ rest │ publish: block, link, op │      │
- *      │ i32          │ u32        │ i32   │ record of locks│ i32  │ (for recovery)           │      │
+ *      │ threadId + 1 │ generation │ probe │ pending │ held │ rest │ publish: block, link, op │ dead │
+ *      │ i32          │ u32        │ i32   │ record of locks│ i32  │ (for recovery)           │ u32  │
  *      └──────────────┴────────────┴───────┴─────────┴──────┴──────┴──────────────────────────┴──────┴ ─ ─
  *      ▲ slots + (slot - 1) · 128                                                          128 bytes
  *
@@ -15,6 +15,7 @@
  *      pending, held  see sync/thread.ts
  *      publish        see sync/deed.ts
  *      rest           0 at work, 1 idle: others may take its cache back, 2 drained: they have
+ *      dead           the generation whose thread is known to have died; it stays until the slot is reaped
  *
  * Slots are numbered from 1; 0 stands for nobody in block headers.
  */
@@ -25,7 +26,7 @@ import { ownerBits } from '../allocators/ownership.ts';
 import { TooManyThreadsError } from '../errors.ts';
 import { atomicLoad, atomicStore, compareExchange } from '../memory/atomics.ts';
 import type { Memory } from '../memory/memory.ts';
-import { describeToken, generationOfToken, slotOfToken, Thread } from '../sync/thread.ts';
+import { type Census, describeToken, generationOfToken, slotOfToken, Thread } from '../sync/thread.ts';
 
 /** Bytes from slot to slot. */
 export const SLOT_BYTES = 128;
@@ -37,6 +38,7 @@ const RECORD = 3;
 const REST = 5;
 const PUBLISH = 6;
 const PUBLISH_WORDS = 3;
+const DEAD = 9;
 
 const AT_WORK = 0;
 const IDLE = 1;
@@ -52,11 +54,15 @@ export interface SlotInfo {
   readonly generation: number;
   /** Whether it is idle, so that others may take its cache back. */
   readonly idle: boolean;
+  /** Whether its thread is known to have died. */
+  readonly dead: boolean;
 }
 
 /** The table of thread slots. Thread-safe: a slot is taken and given back by single stores. */
-export class ThreadSlots {
+export class ThreadSlots implements Census {
   readonly maxThreads: number;
+  /** Whether this thread has a proof that the thread with an id has died. Asked by those who wait for it. */
+  isProvenDead: ((threadId: number) => boolean) | undefined;
   readonly #i32: Int32Array;
   readonly #base: number;
 
@@ -83,7 +89,7 @@ export class ThreadSlots {
       i32[word + REST] = AT_WORK;
       i32.fill(0, word + PUBLISH, word + PUBLISH + PUBLISH_WORDS);
       atomicStore(i32, word + GENERATION, generation);
-      return Thread.inSlot(slot, generation, i32, word + RECORD, (token) => this.#nameOf(token));
+      return Thread.inSlot(slot, generation, i32, word + RECORD, this);
     }
     throw new TooManyThreadsError(this.maxThreads);
   }
@@ -138,6 +144,7 @@ export class ThreadSlots {
         threadId: threadIdPlus1 - 1,
         generation: this.#i32[word + GENERATION]!,
         idle: this.#i32[word + REST] !== AT_WORK,
+        dead: this.#i32[word + DEAD] === this.#i32[word + GENERATION],
       });
     }
     return found;
@@ -153,7 +160,29 @@ export class ThreadSlots {
     return atomicLoad(this.#i32, this.#wordOf(slot) + PROBE);
   }
 
-  #nameOf(token: number): string {
+  /**
+   * Notes that the thread in a slot is dead: nothing of it runs any more. Every thread sees it from now on.
+   *
+   * @param generation the tenant's, as {@link taken} gives it
+   */
+  markDead(slot: number, generation: number): void {
+    atomicStore(this.#i32, this.#wordOf(slot) + DEAD, generation);
+  }
+
+  isGone(token: number): boolean {
+    const slot = slotOfToken(token);
+    if (slot === 0 || slot > this.maxThreads) return false;
+    const word = this.#wordOf(slot);
+    const threadIdPlus1 = atomicLoad(this.#i32, word);
+    const generation = this.#i32[word + GENERATION]!;
+    if (threadIdPlus1 === 0 || Thread.tokenOf(slot, generation) !== token) return true;
+    if (atomicLoad(this.#i32, word + DEAD) === generation) return true;
+    if (this.isProvenDead?.(threadIdPlus1 - 1) !== true) return false;
+    this.markDead(slot, generation);
+    return true;
+  }
+
+  nameOf(token: number): string {
     const slot = slotOfToken(token);
     if (slot === 0 || slot > this.maxThreads) return describeToken(token);
     const word = this.#wordOf(slot);
@@ -174,8 +203,8 @@ export interface ThreadInfo {
   readonly slot: number;
   readonly threadId: number;
   readonly generation: number;
-  /** `'idle'`: between two tasks of a pool; its cache may be taken back by others. */
-  readonly state: 'active' | 'idle';
+  /** `'idle'`: between two tasks of a pool; its cache may be taken back by others. `'dead'`: to be reaped. */
+  readonly state: 'active' | 'idle' | 'dead';
   /** Live blocks that it owns. */
   readonly ownedBlocks: number;
   /** Usable bytes of those. */
@@ -190,11 +219,11 @@ export function threadInfos(slots: readonly SlotInfo[], blocks: Iterable<BlockIn
     const sum = sums.get(owner) ?? { count: 0, bytes: 0 };
     sums.set(owner, { count: sum.count + 1, bytes: sum.bytes + size });
   }
-  return slots.map(({ slot, threadId, generation, idle }) => ({
+  return slots.map(({ slot, threadId, generation, idle, dead }) => ({
     slot,
     threadId,
     generation,
-    state: idle ? 'idle' : 'active',
+    state: dead ? 'dead' : idle ? 'idle' : 'active',
     ownedBlocks: sums.get(slot)?.count ?? 0,
     ownedBytes: sums.get(slot)?.bytes ?? 0,
   }));
