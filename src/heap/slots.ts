@@ -3,11 +3,11 @@
  * threads do not share cache lines.
  *
  *       0              4            8       12        16     20     24                         36     40
- *      ┌──────────────┬────────────┬───────┬─────────┬──────┬──────┬──────────────────────────┬──────┬ ─ ─
- *      │ threadId + 1 │ generation │ probe │ pending │ held │ rest │ publish: block, link, op │ dead │
- *      │ i32          │ u32        │ i32   │ record of locks│ i32  │ (for recovery)           │ u32  │
- *      └──────────────┴────────────┴───────┴─────────┴──────┴──────┴──────────────────────────┴──────┴ ─ ─
- *      ▲ slots + (slot - 1) · 128                                                          128 bytes
+ *      ┌──────────────┬────────────┬───────┬─────────┬──────┬──────┬──────────────────────────┬──────┬──────┬ ─
+ *      │ threadId + 1 │ generation │ probe │ pending │ held │ rest │ publish: block, link, op │ dead │ last │
+ *      │ i32          │ u32        │ i32   │ record of locks│ i32  │ (for recovery)           │ u32  │ i32  │
+ *      └──────────────┴────────────┴───────┴─────────┴──────┴──────┴──────────────────────────┴──────┴──────┴ ─
+ *      ▲ slots + (slot - 1) · 128                                                                128 bytes
  *
  *      threadId + 1   0: nobody has the slot; taken by one compare-and-swap
  *      generation     goes up at each taking, so that words of the last tenant are told from this one's
@@ -15,7 +15,8 @@
  *      pending, held  see sync/thread.ts
  *      publish        see sync/deed.ts
  *      rest           0 at work, 1 idle: others may take its cache back, 2 drained: they have
- *      dead           the generation whose thread is known to have died; it stays until the slot is reaped
+ *      dead           the generation whose thread is known to have died
+ *      last           threadId + 1 of the last tenant that is gone
  *
  * Slots are numbered from 1; 0 stands for nobody in block headers.
  */
@@ -24,7 +25,7 @@ import { threadId } from '#platform';
 import type { BlockInfo } from '../allocators/allocator.ts';
 import { ownerBits } from '../allocators/ownership.ts';
 import { TooManyThreadsError } from '../errors.ts';
-import { atomicLoad, atomicStore, compareExchange } from '../memory/atomics.ts';
+import { atomicLoad, atomicStore, compareExchange, notify } from '../memory/atomics.ts';
 import type { Memory } from '../memory/memory.ts';
 import { type Census, describeToken, generationOfToken, slotOfToken, Thread } from '../sync/thread.ts';
 
@@ -39,6 +40,10 @@ const REST = 5;
 const PUBLISH = 6;
 const PUBLISH_WORDS = 3;
 const DEAD = 9;
+const LAST = 10;
+const EVERYBODY = 0x7fffffff;
+/** A longer list of held locks than this is a broken one. */
+const MOST_HELD = 1 << 12;
 
 const AT_WORK = 0;
 const IDLE = 1;
@@ -96,7 +101,44 @@ export class ThreadSlots implements Census {
 
   /** Gives the calling thread's slot back. It must hold no lock. */
   giveBack(thread: Thread): void {
-    atomicStore(this.#i32, this.#wordOf(thread.slot), 0);
+    this.free(thread.slot);
+  }
+
+  /** Lets other threads take a slot. Nothing that names its tenant without its generation may be left. */
+  free(slot: number): void {
+    const word = this.#wordOf(slot);
+    this.#i32[word + LAST] = this.#i32[word]!;
+    atomicStore(this.#i32, word, 0);
+  }
+
+  /** Whether the slot is still of this tenant. */
+  isTenant({ slot, generation }: Pick<SlotInfo, 'slot' | 'generation'>): boolean {
+    const word = this.#wordOf(slot);
+    return atomicLoad(this.#i32, word) !== 0 && this.#i32[word + GENERATION] === generation;
+  }
+
+  /** Whether a thread had a slot that is free now, or of another thread. */
+  hadTenant(wanted: number | Pick<SlotInfo, 'slot' | 'generation'>): boolean {
+    if (typeof wanted === 'object') {
+      const { slot, generation } = wanted;
+      return (
+        slot >= 1 && slot <= this.maxThreads && generation <= this.#i32[this.#wordOf(slot) + GENERATION]!
+      );
+    }
+    for (let slot = 1; slot <= this.maxThreads; slot++) {
+      if (this.#i32[this.#wordOf(slot) + LAST] === wanted + 1) return true;
+    }
+    return false;
+  }
+
+  /** Wakes those who sleep on locks in the record of a dead thread: they find that their owner is gone. */
+  wakeSleepers(slot: number): void {
+    const i32 = this.#i32;
+    const record = this.#wordOf(slot) + RECORD;
+    notifyLock(i32, i32[record]!);
+    let unit = i32[record + 1]!;
+    // Others take the locks over meanwhile and link them elsewhere: whoever is missed looks after a slice.
+    for (let steps = 0; steps < MOST_HELD && notifyLock(i32, unit); steps++) unit = i32[unit * 2 + 1]!;
   }
 
   /** Whether the thread has a lock, or is about to take or give back one. */
@@ -196,6 +238,13 @@ export class ThreadSlots implements Census {
   #wordOf(slot: number): number {
     return this.#base + (slot - 1) * (SLOT_BYTES / 4);
   }
+}
+
+/** Wakes all who sleep on a lock. False when a unit is no lock's. */
+function notifyLock(i32: Int32Array, unit: number): boolean {
+  if (unit <= 0 || unit * 2 + 1 >= i32.length) return false;
+  notify(i32, unit * 2, EVERYBODY);
+  return true;
 }
 
 /** A thread that is attached. */
