@@ -49,7 +49,7 @@ import {
 } from './control.ts';
 import { GUARD_BYTES, Guard } from './guard.ts';
 import { type AlgorithmClass, attachAlgorithm } from './kinds.ts';
-import { handWord, isHeld, ownedWord, QUARANTINE, stateOf } from './ownership.ts';
+import { handWord, isHeld, QUARANTINE, stateOf, unownedWord } from './ownership.ts';
 import { placeBytes, Quarantine } from './quarantine.ts';
 
 const OWN_BYTES = 64;
@@ -201,7 +201,8 @@ export class Checked<A extends Algorithm = Algorithm> extends Algorithm {
     const index = inner.ownershipIndexAt(address);
     f64[double + USED]! -= Math.max(0, this.guard.sizeAt(address, usable));
     f64[double + FREES]! += 1;
-    i32[index] = ownedWord(i32[index]!, QUARANTINE, this.owner);
+    // Nobody's from here on: a thread's death does not concern it.
+    i32[index] = unownedWord(i32[index]!, QUARANTINE);
     if (this.isStart(address)) this.flipBit(address);
     if (!this.quarantine.takes(usable)) {
       this.giveBack(address, usable);
@@ -379,7 +380,46 @@ export class Checked<A extends Algorithm = Algorithm> extends Algorithm {
     this.i32[this.bits + (bit >>> 5)]! ^= 1 << (bit & 31);
   }
 
-  // ── Verify ──────────────────────────────────────────────────────────────────────────────────────
+  // ── Repair and verify ──────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Besides what the algorithm does: a block without a start bit was not the user's yet, or not any more, and
+   * goes back, as all the quarantine does; the guard that was being moved is laid at the block's end.
+   */
+  override rebuild(): void {
+    const { inner, guard, i32, word } = this;
+    inner.rebuild();
+    this.quarantine.clear();
+    const unused: Address[] = [];
+    const live = new Set<number>();
+    let used = 0;
+    for (let address = inner.firstBlock(); address !== NULL; address = inner.blockAfter(address)) {
+      if (inner.isFree(address)) continue;
+      if (!isHeld(inner.ownershipAt(address)) || !this.isStart(address)) {
+        unused.push(address);
+        continue;
+      }
+      const usable = inner.usableSize(address);
+      const isMoved = i32[word + RESIZING] === address >>> 3 && guard.sizeAt(address, usable) < 0;
+      if (isMoved) guard.write(address, usable - GUARD_BYTES, usable);
+      used += this.usableSize(address);
+      live.add((address >>> 3) - this.firstUnit);
+    }
+    i32[word + RESIZING] = 0;
+    this.clearBitsBut(live);
+    for (const address of unused) this.giveBack(address, inner.usableSize(address));
+    this.settleCounters(used, live.size);
+  }
+
+  /** Clears one start bit after the other: whoever goes on after a death must still find those of live blocks. */
+  private clearBitsBut(live: ReadonlySet<number>): void {
+    for (let at = 0; at < Math.ceil(this.unitCount / 32); at++) {
+      for (let word = this.i32[this.bits + at]!; word !== 0; word &= word - 1) {
+        const bit = at * 32 + 31 - Math.clz32(word & -word);
+        if (!live.has(bit)) this.flipBit(((this.firstUnit + bit) * UNIT) as Address);
+      }
+    }
+  }
 
   override verify(): void {
     const { inner, guard } = this;

@@ -47,7 +47,7 @@ export interface Capabilities {
 
 export interface Subject extends Capabilities {
   readonly name: string;
-  readonly wrapper: 'none' | 'locked' | 'cached' | 'heap';
+  readonly wrapper: 'none' | 'checked' | 'locked' | 'cached' | 'heap';
   /** Where a site for it starts: a heap takes its whole memory. */
   readonly start: number;
   /** The slot that its blocks name. */
@@ -196,7 +196,7 @@ function cached(row: Row): Subject {
 }
 
 /** With checks around it, bare or behind a lock. The quarantine is emptied before anybody looks. */
-function checked(row: Row, wrapper: 'none' | 'locked'): Subject {
+function checked(row: Row, wrapper: 'checked' | 'locked'): Subject {
   const options = (byteLength: number) => ({
     allocator: row.allocator,
     options: row.options?.(byteLength) ?? {},
@@ -256,6 +256,6 @@ function forgotten(made: Heap): Flushing {
 export const subjects: readonly Subject[] = [
   ...rows.flatMap((row) => [bare(row), locked(row, 'spin'), locked(row, 'park')]),
   ...rows.filter((row) => row.cached).map(cached),
-  ...rows.flatMap((row) => [checked(row, 'none'), checked(row, 'locked')]),
+  ...rows.flatMap((row) => [checked(row, 'checked'), checked(row, 'locked')]),
   ...heapRows.flatMap((row) => [heap(row, 'cached'), heap(row, 'locked'), heap(row, 'hardened')]),
 ];
