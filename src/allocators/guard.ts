@@ -122,7 +122,7 @@ function sealOf(key: number, size: number, usable: number): number {
  *
  * Source: the finalizer of MurmurHash3, A. Appleby.
  */
-export function scramble(value: number): number {
+function scramble(value: number): number {
   let hash = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return hash ^ (hash >>> 16);

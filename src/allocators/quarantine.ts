@@ -16,7 +16,6 @@
 
 import { type Address, NULL, UNIT } from '../memory/address.ts';
 import type { Memory } from '../memory/memory.ts';
-import { scramble } from './guard.ts';
 
 /** 32-bit words that a quarantine needs besides its places. */
 export const QUARANTINE_WORDS = 4;
@@ -104,7 +103,8 @@ export class Quarantine {
       unit = shelved;
     }
     const queued = i32[word + QUEUED]!;
-    this.set(this.shelf + ((i32[word + OLDEST]! + queued) % this.queue), unit);
+    const place = i32[word + OLDEST]! + queued;
+    this.set(this.shelf + (place < this.queue ? place : place - this.queue), unit);
     i32[word + QUEUED] = queued + 1;
   }
 
@@ -114,7 +114,7 @@ export class Quarantine {
     const queued = i32[word + QUEUED]!;
     if (queued > 0) {
       const oldest = i32[word + OLDEST]!;
-      i32[word + OLDEST] = (oldest + 1) % this.queue;
+      i32[word + OLDEST] = oldest + 1 < this.queue ? oldest + 1 : 0;
       i32[word + QUEUED] = queued - 1;
       return this.takeFrom(this.shelf + oldest);
     }
@@ -134,11 +134,15 @@ export class Quarantine {
   }
 
   private get(place: number): number {
-    return this.i32[this.places + place]! ^ scramble(this.secret + place);
+    return this.i32[this.places + place]! ^ this.keyOf(place);
   }
 
   private set(place: number, unit: number): void {
-    this.i32[this.places + place] = unit ^ scramble(this.secret + place);
+    this.i32[this.places + place] = unit ^ this.keyOf(place);
+  }
+
+  private keyOf(place: number): number {
+    return Math.imul(this.secret + place, 0x9e3779b1);
   }
 
   private random(): number {
