@@ -5,7 +5,16 @@ import { Heap } from '../../src/heap/heap.ts';
 
 export function anotherThread(of: Heap): Heap {
   attached().heaps.delete(of.id);
-  const other = Heap.attach(of.handle);
-  attached().heaps.set(of.id, of);
-  return other;
+  try {
+    return Heap.attach(of.handle);
+  } finally {
+    attached().heaps.set(of.id, of);
+  }
+}
+
+/** Ends what {@link anotherThread} gave: the registry knows this thread's own handle only. */
+export function leave(other: Heap, own: Heap): void {
+  attached().heaps.set(own.id, other);
+  other.detach();
+  attached().heaps.set(own.id, own);
 }

@@ -16,6 +16,7 @@ export const NONE = undefined;
 /** What is thrown: the name of an error. */
 export type ErrorName =
   | 'RangeError'
+  | 'ReferenceError'
   | 'TypeError'
   | {
       [Name in keyof typeof errors]: (typeof errors)[Name] extends abstract new (
