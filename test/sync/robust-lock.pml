@@ -1,21 +1,21 @@
 /*
- * A model of the robust lock with crash and recovery, for the model checker Spin.
+ * A model of the robust lock with crash, takeover and recovery, for the model checker Spin.
  *
- *     spin -run robust-lock.pml                      explores every interleaving and every death
- *     spin -DMUTANT_NO_PENDING -run robust-lock.pml  must find an error, as must each other mutant
+ *     spin -run robust-lock.pml                           explores every interleaving and every death
+ *     spin -DMUTANT_NO_REPAIR -run robust-lock.pml        must find an error, as must each other mutant
  *
- * THREADS threads take two locks in lock order, change what each guards in two steps, and give them back.
- * At any step a thread may be killed; its slot is reaped by whoever finds it dead (another waiter, or the
- * parent, which never dies) and goes to a new tenant with the next generation. Whoever recovers may be
- * killed in the middle of it, and whoever repairs too.
+ * Two threads take two locks in lock order, change what each guards in two steps, and give them back. At any
+ * step a thread may be killed. A waiter that sees that the owner is gone takes the lock over and repairs first
+ * what it guards. The parent, or the other thread, reaps the dead one under the recovery lock: it walks over
+ * all that the locks guard, then frees the slot for a new tenant with the next generation. Whoever takes over,
+ * repairs or reaps may be killed in the middle of it.
  *
  * Checked: 1. no two living threads are inside one lock; 2. whoever is inside finds what the lock guards
- * whole; 3. nobody waits for ever; 4. after a reap no lock names its victim; 5. a living thread is never
- * reaped; 6. at the end every lock is free or orphaned.
+ * whole; 3. nobody waits for ever; 4. a living thread is never reaped; 5. no slot is given to the next before
+ * the walk for its last tenant; 6. at the end no lock is in the hands of a living thread.
  *
- * Left out: sleeping. Waiters sleep in slices, so a lost wake-up costs a slice; here a waiter that has
- * nothing to do just blocks until the word or its owner's fate changes. Plain stores are seen in order:
- * others read a thread's record only after its death, which orders them.
+ * Left out: sleeping, and the record of locks, which only tells whom to wake. Waiters sleep in slices, so a lost
+ * wake-up costs a slice; here a waiter blocks until the word or its owner's fate changes.
  */
 
 #define THREADS 2
@@ -24,144 +24,96 @@
 #endif
 
 #define LOCKS 2
-#define SLOTS (THREADS + 1)     /* the parent has slot 0 */
+#define RECOVERY 2                /* the recovery lock; it comes before the others, and guards nothing */
+#define SLOTS (THREADS + 1)       /* the parent has slot 0 */
 
-/* Lock words. A token names a slot and the generation of its tenant. */
+/* Lock words: FREE, or the owner's token: a slot and the generation of its tenant. */
 #define FREE 0
-#define ORPHANED 254
-#define UNNAMED 255             /* held by nobody knows whom: only a mutant writes it */
-#define token(slot) (generation[slot] * 8 + slot + 1)
-#define slotOf(token) ((token - 1) % 8)
-#define generationOf(token) ((token - 1) / 8)
-#define isNamed(word) (word != FREE && word != ORPHANED && word != UNNAMED)
+#define UNNAMED 255               /* held by nobody knows whom: only a mutant writes it */
+#define token(slot) (generation[slot] * 4 + slot + 1)
+#define slotOf(token) ((token - 1) % 4)
+#define generationOf(token) ((token - 1) / 4)
+#define isNamed(word) (word != FREE && word != UNNAMED)
 
-/* A tenant is gone when its slot says that it is dead, or has another tenant. */
-#define isGone(token) \
-  (generation[slotOf(token)] != generationOf(token) || dead[slotOf(token)])
+/* Thread slots. */
+#define NOBODY 0
+#define TAKING 1
+#define THERE 2
+byte tenant[SLOTS];
+byte generation[SLOTS];
+byte dead[SLOTS];                 /* the generation whose death is proven */
 
-byte word[LOCKS];               /* the lock words */
-byte nextHeld[LOCKS];           /* lock + 1, as in the records */
-byte recovery;                  /* the lock that recoverers take: no list holds it, a dead owner is replaced */
+#define isTenant(token) (tenant[slotOf(token)] == THERE && generation[slotOf(token)] == generationOf(token))
+#define isGone(token) (!isTenant(token) || dead[slotOf(token)] == generationOf(token))
 
-byte generation[SLOTS];         /* the slots: who is there, */
-bool dead[SLOTS];               /* whether its death is proven, */
-byte pending[SLOTS];            /* and its record of locks: lock + 1, or 0 */
-byte held[SLOTS];
-
-byte left[LOCKS];               /* what a lock guards: two counts that change together */
+byte word[LOCKS + 1];
+byte left[LOCKS];                 /* what a lock guards: two counts that change together */
 byte right[LOCKS];
 
 /* Only the model has these. */
-byte inside[LOCKS];             /* threads that are alive and inside */
+byte inside[LOCKS];               /* threads that are alive and inside */
+bool unwalked[SLOTS];             /* a tenant died, and nobody has walked for it yet */
 bool killed[SLOTS];
 bool running[SLOTS];
 byte deaths = DEATHS;
 byte finished;
 
-/* The dead thread's lock goes to nobody, and whoever takes it next repairs what it guards. */
-inline orphan(lock, victim) {
-  if
-  :: lock == 0
-  :: else ->
-    atomic {                    /* one compare-and-swap */
-      if
-      :: word[lock - 1] == victim -> word[lock - 1] = ORPHANED; inside[lock - 1] = 0
-      :: else
-      fi
-    }
-  fi
-}
-
-inline takeRecovery() {
-  do
-  :: atomic { recovery == 0 -> recovery = token(me) }; break
-  :: atomic { recovery != 0 && isGone(recovery) -> recovery = token(me) }; break
-  od
-}
-
-#ifdef MUTANT_NO_SECOND_LOOK
-#define isStillThere(victim) (true)
-#else
-#define isStillThere(victim) (generation[slotOf(victim)] == generationOf(victim) && dead[slotOf(victim)])
-#endif
-
-/* Orphans the locks of a dead tenant: the one it was taking or giving back, and those it held. */
-inline orphanLocks(victim) {
-  takeRecovery();
-  if
-  :: isStillThere(victim) ->
-    found = pending[slotOf(victim)];
-    orphan(found, victim);
-    found = held[slotOf(victim)];
-    do
-    :: found == 0 -> break
-    :: else ->
-      following = nextHeld[found - 1];
-      orphan(found, victim);
-      found = following
-    od
-  :: else
-  fi;
-#ifndef MUTANT_WALK_INSIDE
-  recovery = 0;
-#endif
-  found = 0; following = 0
-}
-
-inline freeSlot(victim) {
-#ifndef MUTANT_WALK_INSIDE
-  takeRecovery();
-#endif
-  if
-  :: isStillThere(victim) ->
-    assert(dead[slotOf(victim)]);                             /* 5. */
-    pending[slotOf(victim)] = 0;
-    held[slotOf(victim)] = 0;
-    dead[slotOf(victim)] = false                              /* one store gives the slot to others */
-  :: else
-  fi;
-  recovery = 0
-}
-
-inline acquire(lock) {
-#ifndef MUTANT_NO_PENDING
-  pending[me] = lock + 1;
-#endif
+/* Takes a lock that is free, or takes it over from an owner that is gone. */
+inline take(lock) {
   do
 #ifdef MUTANT_OWNER_LATER
   :: atomic { word[lock] == FREE -> word[lock] = UNNAMED }; word[lock] = token(me); break
 #else
   :: atomic { word[lock] == FREE -> word[lock] = token(me) }; break
 #endif
-  :: atomic { word[lock] == ORPHANED -> word[lock] = token(me); repairs = true }; break
-  :: atomic { isNamed(word[lock]) && isGone(word[lock]) -> owner = word[lock] };
-    orphanLocks(owner);
-    assert(word[lock] != owner);                              /* 4. */
-    owner = 0
-  od;
-#ifdef MUTANT_PENDING_CLEARED_EARLY
-  pending[me] = 0;
+  :: atomic { isNamed(word[lock]) && isGone(word[lock]) -> seen = word[lock] };
+#ifdef MUTANT_WAITER_REAPS
+    if
+    :: lock != RECOVERY -> take_recovery_first()
+    :: else
+    fi;
 #endif
-  nextHeld[lock] = held[me];
-  held[me] = lock + 1;
-  pending[me] = 0;
+    atomic {                      /* one compare-and-swap: of several waiters one inherits */
+#ifdef MUTANT_INHERIT_BY_STORE
+      inherited = true;
+#else
+      inherited = (word[lock] == seen);
+#endif
+      seen = 0;
+      if
+      :: inherited -> word[lock] = token(me);
+        if
+        :: lock != RECOVERY -> inside[lock % LOCKS] = 0
+        :: else
+        fi
+      :: else
+      fi
+    };
+    if
+    :: inherited -> break
+    :: else
+    fi
+  od;
 #ifndef MUTANT_NO_REPAIR
   if
-  :: repairs -> right[lock] = left[lock]
+  :: inherited && lock != RECOVERY -> right[lock % LOCKS] = left[lock % LOCKS]
   :: else
   fi;
 #endif
-  repairs = false
+  inherited = false
 }
 
-inline release(lock) {
-#ifndef MUTANT_RELEASE_WITHOUT_PENDING
-  pending[me] = lock + 1;
-#endif
-  held[me] = nextHeld[lock];
-  word[lock] = FREE;
-  pending[me] = 0
+#define give(lock) word[lock] = FREE
+
+#ifdef MUTANT_WAITER_REAPS
+inline take_recovery_first() {
+  do
+  :: atomic { word[RECOVERY] == FREE -> word[RECOVERY] = token(me) }; break
+  :: atomic { isNamed(word[RECOVERY]) && isGone(word[RECOVERY]) -> word[RECOVERY] = token(me) }; break
+  od;
+  give(RECOVERY)
 }
+#endif
 
 inline useLock(lock) {
   atomic { inside[lock]++; assert(inside[lock] == 1) };       /* 1. */
@@ -171,68 +123,106 @@ inline useLock(lock) {
   inside[lock] = 0
 }
 
-/* All of a dead tenant's affairs. Done twice, or left off by a death and begun again, it does no harm.
-   The walk over all blocks needs all locks: it runs outside the recovery lock, or a waiter that holds one
-   of them could not recover the owner of the next. */
-inline reap(victim) {
-  orphanLocks(victim);
-  acquire(0); acquire(1);
-  release(1); release(0);
-  freeSlot(victim)
+inline freeSlot(victim) {
+  assert(dead[slotOf(victim)] == generation[slotOf(victim)] && tenant[slotOf(victim)] == THERE);    /* 4. */
+  tenant[slotOf(victim)] = NOBODY
 }
 
+/* Done twice, or left off by a death and begun again by another, it does no harm: the slot is freed last. */
+inline reap(victim) {
+  take(RECOVERY);
+  if
+#ifdef MUTANT_NO_SECOND_LOOK
+  :: true ->
+#else
+  :: isTenant(victim) ->
+#endif
+#ifdef MUTANT_SLOT_FREED_FIRST
+    freeSlot(victim);
+#endif
+    take(0); take(1);
+    unwalked[slotOf(victim)] = false;
+    give(1); give(0);
+#ifndef MUTANT_SLOT_FREED_FIRST
+    freeSlot(victim)
+#endif
+  :: else
+  fi;
+  give(RECOVERY)
+}
+
+/* All the tenants of one slot, one after the other. */
 proctype thread(byte me) {
-  byte owner, found, following, victim;
-  bool repairs;
+  byte seen, victim;
+  bool inherited;
 
   do
   :: {
-      running[me] = true;
+      atomic {
+        tenant[me] == NOBODY -> tenant[me] = TAKING;
+        running[me] = true;
+        assert(!unwalked[me])                                 /* 5. */
+      };
+#ifdef MUTANT_TENANT_BEFORE_GENERATION
+      tenant[me] = THERE;
+      generation[me]++;
+#else
+#ifndef MUTANT_NO_GENERATION
+      generation[me]++;
+#endif
+      tenant[me] = THERE;
+#endif
       if                                                      /* heap.recover() */
-      :: atomic { dead[THREADS + 1 - me] -> victim = token(THREADS + 1 - me) };
+      :: atomic { tenant[THREADS + 1 - me] == THERE && dead[THREADS + 1 - me] == generation[THREADS + 1 - me] ->
+          victim = token(THREADS + 1 - me) };
         reap(victim)
       :: skip
       fi;
-      acquire(0);
+      take(0);
       useLock(0);
       if
-      :: acquire(1); useLock(1); release(1)
+      :: take(1); useLock(1); give(1)
       :: skip
       fi;
-      release(0);
+      give(0);
       running[me] = false;
       break
     } unless {
       killed[me]                                              /* at any step, and never a step more */
     };
-    atomic { killed[me] = false; running[me] = false; repairs = false };
-    atomic { owner = 0; found = 0; following = 0; victim = 0 };
-    dead[me] = true;                                          /* proven, some time later */
-    atomic { !dead[me] -> generation[me]++ }                  /* reaped: the slot's next tenant */
+    atomic { killed[me] = false; running[me] = false; seen = 0; victim = 0; inherited = false;
+      unwalked[me] = (tenant[me] == THERE) };
+    if                                                        /* the runtime says so, some time later */
+    :: tenant[me] == THERE -> dead[me] = generation[me]
+    :: tenant[me] == TAKING -> tenant[me] = NOBODY
+    :: else
+    fi
   od;
+  tenant[me] = NOBODY;                                        /* a thread that ends well leaves */
   finished++
 }
 
 /* The main thread: reaps whoever is dead, never dies, and ends when all have finished. */
 proctype parent() {
   byte me = 0;
-  byte slot, victim, owner, found, following;
-  bool repairs;
+  byte slot, seen, victim;
+  bool inherited;
 
+  tenant[me] = THERE;
   do
   :: atomic { finished == THREADS -> break }
   :: atomic {
       if
-      :: dead[1] -> slot = 1
-      :: dead[THREADS] -> slot = THREADS
+      :: tenant[1] == THERE && dead[1] == generation[1] -> slot = 1
+      :: tenant[THREADS] == THERE && dead[THREADS] == generation[THREADS] -> slot = THREADS
       fi;
       victim = token(slot)
     };
     reap(victim);
     victim = 0
   od;
-  assert(word[0] == FREE || word[0] == ORPHANED);             /* 6. */
-  assert(word[1] == FREE || word[1] == ORPHANED)
+  assert(word[0] == FREE || isGone(word[0]));                 /* 6. */
+  assert(word[1] == FREE || isGone(word[1]))
 }
 
 /* Kills any running thread at any step, or does not. */
@@ -246,11 +236,11 @@ end:
 
 init {
   atomic {
-    byte slot = 1;
-    do
-    :: slot <= THREADS -> run thread(slot); slot++
-    :: else -> break
-    od;
+    generation[0] = 1;
+    generation[1] = 1;                                        /* 0 means: not dead yet */
+    generation[THREADS] = 1;
+    run thread(1);
+    run thread(THREADS);
     run parent();
     run killer()
   }
