@@ -1,7 +1,9 @@
 /**
  * The allocators that the conformance suite, the model and the high addresses run over: one row for
  * each algorithm, which stands for three subjects: bare, behind a spin lock, behind a parking lock. Some
- * stand for a fourth: behind thread caches. Heaps have rows of their own, with and without caches. A row says what the algorithm can do; what it does not say, every allocator must do.
+ * stand for a fourth: behind thread caches. All stand for one more: with checks around them, a few of those
+ * behind a lock too. Heaps have rows of their own: with and without caches, and hardened. A row says what the
+ * algorithm can do; what it does not say, every allocator must do.
  */
 
 import type { Algorithm } from '../../src/allocators/algorithm.ts';
@@ -256,6 +258,7 @@ function forgotten(made: Heap): Flushing {
 export const subjects: readonly Subject[] = [
   ...rows.flatMap((row) => [bare(row), locked(row, 'spin'), locked(row, 'park')]),
   ...rows.filter((row) => row.cached).map(cached),
-  ...rows.flatMap((row) => [checked(row, 'checked'), checked(row, 'locked')]),
+  ...rows.map((row) => checked(row, 'checked')),
+  ...rows.filter(({ name }) => /^(TLSF|buddy of 64|pool)$/.test(name)).map((row) => checked(row, 'locked')),
   ...heapRows.flatMap((row) => [heap(row, 'cached'), heap(row, 'locked'), heap(row, 'hardened')]),
 ];
