@@ -473,10 +473,10 @@ export class Heap implements Allocator, StructStore {
 
   /**
    * Gives back what this thread keeps for its next allocations, and what lies between threads, so that
-   * it coalesces. Without thread caches there is nothing to give back.
+   * it coalesces. A hardened heap empties its quarantine. Others without thread caches have nothing to give.
    */
   flush(): void {
-    if (this.#base instanceof ThreadCached) this.#base.flush();
+    this.#base.flush();
   }
 
   /**
