@@ -65,13 +65,14 @@ export class Explorer {
   private readonly name: string;
   private readonly sites: readonly Site[];
   private readonly scenario: Scenario;
-  private readonly buffer: SharedArrayBuffer;
   private readonly bytes: Uint8Array;
   private readonly laid: Uint8Array;
   private schedules = 0;
   private longest = 0;
   private complete = false;
   private readonly allowed = new Set<string>();
+  /** Each thread's views, kept from schedule to schedule. */
+  private readonly memories: Memory[];
 
   constructor(copies: readonly Copy[], sites: readonly Site[], name: string) {
     this.copies = copies;
@@ -80,9 +81,10 @@ export class Explorer {
     const scenario = copies[0]!.scenarios[name];
     if (scenario === undefined) throw new Error(`there is no scenario ${name}`);
     this.scenario = scenario;
-    this.buffer = new SharedArrayBuffer(scenario.bytes);
-    this.bytes = new Uint8Array(this.buffer);
-    runtime.asThread(0, table(), () => scenario.lay?.(runtime.drive(copies[0]!.attach(this.buffer))));
+    const buffer = new SharedArrayBuffer(scenario.bytes);
+    this.bytes = new Uint8Array(buffer);
+    this.memories = copies.map((copy) => runtime.drive(copy.attach(buffer)));
+    runtime.asThread(0, table(), () => scenario.lay?.(this.memories[0]!));
     this.laid = this.bytes.slice();
   }
 
@@ -154,7 +156,7 @@ export class Explorer {
     checkRaces: boolean,
     trace = false,
   ): Pick<Failure, 'error' | 'thread'> | undefined {
-    const { scenario, copies, buffer, name } = this;
+    const { scenario, copies, memories, name } = this;
     this.schedules++;
     this.bytes.set(this.laid);
     races.begin(scenario.bytes, checkRaces ? (first, second, address) => this.raced(first, second, address) : undefined);
@@ -162,16 +164,15 @@ export class Explorer {
       const world = runtime.drive(scenario.world());
       const tables = scenario.threads.map(table);
       const bodies = tables.map((attached, i) => {
-        const copy = copies[i + 1]!;
-        const open = copy.scenarios[name]!.threads[i]!;
-        return runtime.asThread(i + 1, attached, () => open(runtime.drive(copy.attach(buffer)), world));
+        const open = copies[i + 1]!.scenarios[name]!.threads[i]!;
+        return runtime.asThread(i + 1, attached, () => open(memories[i + 1]!, world));
       });
       const { maySleepOut = false } = scenario;
       runtime.run(bodies, tables, { strategy, mostSteps: MOST_STEPS, maySleepOut, trace });
       this.longest = Math.max(this.longest, runtime.steps);
       races.begin(0, undefined);
       if (scenario.check !== undefined) {
-        runtime.asThread(CHECKER, table(), () => scenario.check!(runtime.drive(copies[0]!.attach(buffer)), world));
+        runtime.asThread(CHECKER, table(), () => scenario.check!(memories[0]!, world));
       }
       return undefined;
     } catch (error) {

@@ -53,7 +53,7 @@ const NATIVE =
 const CALLED_BY_OTHERS = new Set(['toJSON', 'toString', 'valueOf', 'get', 'set', 'has', 'next', 'return']);
 
 /** Names that are plain fields too often. */
-const NOT_GETTERS = ['length', 'value', 'address', 'kind', 'first', 'end', 'held', 'total', 'block', 'words'];
+const NOT_GETTERS = ['length', 'value', 'address', 'kind', 'first', 'end', 'held', 'owner', 'total', 'block', 'words'];
 
 const PARSER: ParserOptions = {
   sourceType: 'module',
@@ -148,11 +148,16 @@ export interface Names {
   readonly explored: ReadonlySet<string>;
   /** Getters that do. */
   readonly getters: ReadonlySet<string>;
+  /** The same functions and getters, and those without a name. */
+  readonly reaching: ReadonlySet<Node>;
 }
 
 interface Callable {
+  readonly node: Node;
   readonly name: string;
   readonly calls: Set<string>;
+  /** Properties that it reads. */
+  readonly reads: Set<string>;
   readonly isGetter: boolean;
   readonly canStop: boolean;
   reaches: boolean;
@@ -168,14 +173,22 @@ export function namesIn(files: readonly Node[]): Names {
       const canStop = isExplorable(node, parents);
       // A callback of an array method belongs to who calls that.
       if (canStop || inside === undefined || node.kind !== undefined) {
-        const name = namesOf(node, parents.at(-1));
-        here = { name, calls: new Set(), isGetter: node.kind === 'get', canStop, reaches: false };
+        here = {
+          node,
+          name: namesOf(node, parents.at(-1)),
+          calls: new Set(),
+          reads: new Set(),
+          isGetter: node.kind === 'get',
+          canStop,
+          reaches: false,
+        };
         callables.push(here);
       }
       known = new Set([...locals, ...node.params.map((param: Node) => paramName(param))]);
     }
     if (here !== undefined) {
       if (isElement(node)) here.reaches = true;
+      if (node.type === 'MemberExpression' && !node.computed) here.reads.add(nameOf(node));
       if (isCall(node)) {
         const name = nameOf(node.callee);
         if (ATOMIC.has(name) || BULK.has(name) || name === 'pause') here.reaches = true;
@@ -187,16 +200,19 @@ export function namesIn(files: readonly Node[]): Names {
   };
   for (const file of files) visit(file, [], undefined, new Set());
   const explored = new Set<string>();
-  for (let size = -1; size !== explored.size; ) {
-    size = explored.size;
+  const getters = new Set<string>();
+  for (let size = -1; size !== explored.size + getters.size; ) {
+    size = explored.size + getters.size;
     for (const callable of callables) {
-      callable.reaches ||= [...callable.calls].some((name) => explored.has(name));
-      if (callable.reaches && callable.canStop && callable.name !== '') explored.add(callable.name);
+      const { name, calls, reads, isGetter, canStop } = callable;
+      callable.reaches ||= [...calls].some((one) => explored.has(one)) || [...reads].some((one) => getters.has(one));
+      if (!callable.reaches || name === '') continue;
+      if (canStop) explored.add(name);
+      else if (isGetter && !NOT_GETTERS.includes(name)) getters.add(name);
     }
   }
-  const getters = new Set(callables.filter((one) => one.isGetter && one.reaches).map((one) => one.name));
-  for (const name of NOT_GETTERS) getters.delete(name);
-  return { explored, getters };
+  const reaching = new Set(callables.filter((one) => one.reaches).map((one) => one.node));
+  return { explored, getters, reaching };
 }
 
 function paramName(param: Node): string {
@@ -342,8 +358,7 @@ export class Instrument {
     if (node.type !== 'ArrowFunctionExpression' && !node.body) return this.source(node);
     const parents = this.parents.slice(0, -1);
     const name = namesOf(node, parents.at(-1));
-    const reaches = this.reachesAccess(node);
-    const stops = reaches && isExplorable(node, parents) && this.frame.mode !== 'native';
+    const stops = this.names.reaching.has(node) && isExplorable(node, parents) && this.frame.mode !== 'native';
     const mode = node.async ? 'native' : stops ? 'explored' : 'sync';
     const collects = node.generator === true && mode !== 'native';
     const params = new Set([...this.frame.params, ...node.params.map((param: Node) => paramName(param))]);
@@ -383,27 +398,6 @@ export class Instrument {
     const open = `{ ${temporaries}${collects ? ' const $out = [];' : ''}`;
     const close = collects ? ' return $out[Symbol.iterator](); }' : '}';
     return `${open}${body.slice(1, -1)}${close}`;
-  }
-
-  private reachesAccess(node: Node): boolean {
-    const { explored, getters } = this.names;
-    const params = new Set([...this.frame.params, ...node.params.map((param: Node) => paramName(param))]);
-    const search = (at: Node): boolean => {
-      if (isElement(at)) return true;
-      if (at.type === 'MemberExpression' && !at.computed && getters.has(nameOf(at))) return true;
-      if (isCall(at)) {
-        const name = nameOf(at.callee);
-        if (ATOMIC.has(name) || BULK.has(name) || explored.has(name) || name === 'pause') return true;
-        if (at.callee.type === 'Identifier' && params.has(name)) return true;
-      }
-      return childrenOf(at).some((child) => (isFunction(child) ? this.isRunHere(child, at) && search(child) : search(child)));
-    };
-    return search(node.body);
-  }
-
-  /** Whether a function inside another one is called there and then. */
-  private isRunHere(node: Node, parent: Node): boolean {
-    return isCall(parent) && parent.callee !== node && NATIVE.test(nameOf(parent.callee));
   }
 
   private collectForm(node: Node): string {

@@ -1,6 +1,6 @@
 /** Locks: mutual exclusion, and that everybody gets in. */
 
-import { type Address, NULL } from '../../../src/memory/address.ts';
+import type { Address } from '../../../src/memory/address.ts';
 import { atomicAdd } from '../../../src/memory/atomics.ts';
 import type { Memory } from '../../../src/memory/memory.ts';
 import type { Lock } from '../../../src/sync/lock.ts';
@@ -236,5 +236,3 @@ export const addedPermits: Scenario = {
     if (permits(memory, 9).takenBy(1) !== 2) throw new Error('the permits are not recorded');
   },
 };
-
-void NULL;

@@ -1,0 +1,68 @@
+/**
+ * Exploring: what the files of this folder share: how many schedules each scenario gets, and a test for each.
+ *
+ *     SCHEDULES=1000000 npx vitest run test/schedule     so many in all, about; default 200,000
+ *     SEED=17                                            the first seed; default: another one in each run
+ */
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Built, load, type Mutation } from './engine/build.ts';
+import type { Budget, Explored, Explorer } from './engine/explore.ts';
+
+const DEFAULT_SCHEDULES = 200_000;
+const scale = Number(process.env.SCHEDULES ?? DEFAULT_SCHEDULES) / DEFAULT_SCHEDULES;
+const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 30));
+
+/** A budget for 200,000 schedules in all, made larger or smaller. */
+function scaled(budget: Budget): Budget {
+  const { random = 0, races = 0, pct = 0, most = 0 } = budget;
+  const times = (count: number): number => Math.ceil(count * scale);
+  return { ...budget, seed, random: times(random), races: times(races), pct: times(pct), most: times(most) };
+}
+
+/** The explorer of a scenario. */
+export function explorerOf({ engine, copies, sites }: Built, name: string): Explorer {
+  return new engine.Explorer(copies, sites, name);
+}
+
+/** A test for each scenario of a file. `budgets` may name one that wants another budget. */
+export function exploreAll(file: string, names: readonly string[], budget: Budget, budgets: Record<string, Budget> = {}): void {
+  describe(`${file}, from seed ${seed}`, () => {
+    let built: Built;
+    let schedules = 0;
+    let began = 0;
+    beforeAll(async () => {
+      built = await load(file);
+      began = process.cpuUsage().user;
+    });
+    afterAll(() => {
+      const seconds = (process.cpuUsage().user - began) / 1e6;
+      console.log(`${file}: explored ${schedules.toLocaleString('en')} schedules in ${seconds.toFixed(1)} s`);
+    });
+
+    test('every scenario is explored', () => {
+      expect(scenariosIn(built)).toEqual([...names].sort());
+    });
+
+    test.each(names)('%s', (name) => {
+      const explored = explorerOf(built, name).explore(scaled({ ...budget, ...budgets[name] }));
+      schedules += explored.schedules;
+      expect(explored.longest).toBeGreaterThan(1);
+    });
+  });
+}
+
+function scenariosIn({ copies }: Built): string[] {
+  const { scenarios } = copies[0]!;
+  return Object.keys(scenarios).sort();
+}
+
+/** Explores a scenario of sources that were changed. */
+export async function exploreMutant(
+  file: string,
+  name: string,
+  budget: Budget,
+  ...mutations: Mutation[]
+): Promise<Explored> {
+  return explorerOf(await load(file, ...mutations), name).search({ seed: 1, ...budget });
+}
