@@ -76,13 +76,11 @@ export {
   WrongThreadError,
 } from './errors.ts';
 export { Arena } from './heap/arena.ts';
-export {
-  type ExhaustedHandler,
-  Heap,
-  type HeapHandle,
-  type Layout,
-} from './heap/heap.ts';
+export type { ExhaustedHandler, Layout } from './heap/exhaustion.ts';
+export type { HeapHandle } from './heap/handle.ts';
+export { Heap } from './heap/heap.ts';
 export type { HeapAllocator, HeapOptions } from './heap/options.ts';
+export type { ReapOptions, ReapReport, SlotTenant } from './heap/recovery.ts';
 export type { Openable, Placed, Roots } from './heap/roots.ts';
 export type { ThreadInfo } from './heap/slots.ts';
 export type { LeakGroup, Tracker } from './heap/tracking.ts';

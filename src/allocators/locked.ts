@@ -41,11 +41,14 @@ import { type AlgorithmClass, attachAlgorithm } from './kinds.ts';
 import {
   FLIGHT,
   generationOf,
+  HAND,
+  handWord,
   isHeld,
   LIVE,
   ORPHAN,
   ownedWord,
   ownerOf,
+  QUARANTINE,
   SHARED,
   STATE_NAMES,
   slotOf,
@@ -325,6 +328,46 @@ export class Locked<A extends Algorithm = Algorithm> implements Allocator {
     }
   }
 
+  /**
+   * Takes back what a dead thread had: HAND blocks go back to the allocator, LIVE ones become ORPHAN, or the
+   * calling thread's with `reclaim`, which then frees them. What is on its way or shared stays.
+   *
+   * @param owner the slot and slot generation bits of the words to change
+   */
+  reclaimOf(owner: number, reclaim: boolean): Reclaimed {
+    const { inner } = this;
+    const i32 = this.#i32;
+    const returned: Address[] = [];
+    const owned: Address[] = [];
+    let returnedBytes = 0;
+    let ownedBytes = 0;
+    this.acquire();
+    try {
+      for (let address = inner.firstBlock(); address !== NULL; address = inner.blockAfter(address)) {
+        if (inner.isFree(address)) continue;
+        const index = inner.ownershipIndexAt(address);
+        const word = i32[index]!;
+        if (ownerOf(word) !== owner) continue;
+        const state = stateOf(word);
+        if (state === HAND || state === QUARANTINE) {
+          i32[index] = handWord(word, inner.owner);
+          returned.push(address);
+          returnedBytes += inner.usableSize(address);
+        } else if (state === LIVE) {
+          const next = reclaim ? ownedWord(word, LIVE, inner.owner) : unownedWord(word, ORPHAN);
+          // Another thread may be freeing it: its HAND must not be overwritten.
+          if (compareExchange(i32, index, word, next) !== word) continue;
+          owned.push(address);
+          ownedBytes += inner.usableSize(address);
+        }
+      }
+      for (const address of returned) inner.release(address);
+    } finally {
+      this.lock.release();
+    }
+    return { returnedBlocks: returned.length, returnedBytes, owned, ownedBytes };
+  }
+
   /** Takes the lock and counts. For wrappers that do more than one thing under it. */
   acquire(): void {
     const contended = this.lock.acquire();
@@ -350,6 +393,16 @@ export class Locked<A extends Algorithm = Algorithm> implements Allocator {
       this.lock.release();
     }
   }
+}
+
+/** What a dead thread had. Sizes are usable bytes. */
+export interface Reclaimed {
+  /** Blocks of its cache. */
+  readonly returnedBlocks: number;
+  readonly returnedBytes: number;
+  /** The live blocks that it owned, in address order. */
+  readonly owned: readonly Address[];
+  readonly ownedBytes: number;
 }
 
 function lockCode(kind: LockKind): number {

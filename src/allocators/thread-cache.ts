@@ -37,7 +37,7 @@ import {
   statsOfCached,
 } from './cached-blocks.ts';
 import { CONTROL_BYTES, FAILURES, PARAM } from './control.ts';
-import type { Locked } from './locked.ts';
+import type { Locked, Reclaimed } from './locked.ts';
 import {
   classedHandWord,
   HAND,
@@ -461,6 +461,17 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
   orphan(owner: number): void {
     this.#flushCache();
     this.inner.orphan(owner);
+  }
+
+  /** See `Locked.reclaimOf`. Class locks that the dead thread had are taken over, and their lists repaired. */
+  reclaimOf(owner: number, reclaim: boolean): Reclaimed {
+    for (const list of this.#lists) {
+      list.acquire();
+      list.lock.release();
+    }
+    const reclaimed = this.inner.reclaimOf(owner, reclaim);
+    this.#f64[this.#double + EXPORTED]! += reclaimed.returnedBlocks;
+    return reclaimed;
   }
 
   /**

@@ -27,12 +27,12 @@ import { KIND_THREAD_CACHED, kindAt } from '../allocators/control.ts';
 import { Locked } from '../allocators/locked.ts';
 import { ownerBits } from '../allocators/ownership.ts';
 import { ThreadCached } from '../allocators/thread-cached.ts';
-import { AttachError, DetachedError, InvalidFreeError } from '../errors.ts';
+import { DetachedError, InvalidFreeError } from '../errors.ts';
 import * as addresses from '../memory/address.ts';
 import { type Address, KiB } from '../memory/address.ts';
 import { Memory } from '../memory/memory.ts';
 import { releaseView } from '../structs/deleted-view.ts';
-import { dropOwned, isHolder } from '../structs/drop.ts';
+import { dropOrFree, dropOwned, isHolder } from '../structs/drop.ts';
 import type { AnyStructType, Init, View } from '../structs/inference.ts';
 import { LayoutRegistry } from '../structs/registry.ts';
 import type { StructStore } from '../structs/store.ts';
@@ -40,9 +40,11 @@ import { create, viewAt } from '../structs/struct.ts';
 import { owningOf } from '../structs/view.ts';
 import type { Lock, LockOptions } from '../sync/lock.ts';
 import { ParkLock } from '../sync/park-lock.ts';
-import type { Thread } from '../sync/thread.ts';
+import { Thread } from '../sync/thread.ts';
 import { Arena } from './arena.ts';
-import { attached } from './attached.ts';
+import { attached, attachedTo } from './attached.ts';
+import { type ExhaustedHandler, Exhaustion } from './exhaustion.ts';
+import { bufferOf, type HeapHandle } from './handle.ts';
 import {
   algorithmOf,
   algorithmOptions,
@@ -53,6 +55,16 @@ import {
   memoryFor,
 } from './options.ts';
 import { drawHeap } from './picture.ts';
+import {
+  checkTenant,
+  type ReapOptions,
+  type ReapReport,
+  type RecoveryParts,
+  reapedBefore,
+  reapTenant,
+  type SlotTenant,
+  tenantOf,
+} from './recovery.ts';
 import { refusing } from './released.ts';
 import { type Placed, Roots } from './roots.ts';
 import { SLOT_BYTES, type ThreadInfo, ThreadSlots, threadInfos } from './slots.ts';
@@ -60,6 +72,7 @@ import {
   heapId,
   laySuperblock,
   publishSuperblock,
+  RECOVERY_LOCK,
   ROOT_LOCK,
   readSuperblock,
   SUPERBLOCK_BYTES,
@@ -72,25 +85,6 @@ const { NULL } = addresses;
 
 const LAYOUT_BYTES = 4 * KiB;
 const SCOPE_BYTES = 64 * KiB;
-const MOST_RETRIES = 64;
-
-/** What crosses to another thread, by `workerData` or `postMessage`: plain and cloneable. */
-export interface HeapHandle {
-  readonly kind: 'sabheap';
-  readonly id: string;
-  readonly buffer: SharedArrayBuffer;
-}
-
-/** What was asked for when there was no room. */
-export interface Layout {
-  /** Bytes. */
-  readonly size: number;
-  /** Power of two. */
-  readonly align: number;
-}
-
-/** Frees, claims or gives up: `true` has the request tried again. */
-export type ExhaustedHandler = (layout: Layout) => boolean | undefined;
 
 /** The shared heap, as this thread sees it. */
 export class Heap implements Allocator, StructStore {
@@ -115,10 +109,9 @@ export class Heap implements Allocator, StructStore {
   /** The same, behind any cache. */
   #locked: Locked;
   #slots: ThreadSlots;
-  #handlers: ExhaustedHandler[] = [];
+  #exhaustion: Exhaustion;
   #lockOptions: LockOptions;
   readonly #roots: Roots<Heap>;
-  #handling = false;
 
   private constructor(
     memory: Memory,
@@ -142,6 +135,7 @@ export class Heap implements Allocator, StructStore {
     this.#base = allocator;
     this.#locked = allocator instanceof ThreadCached ? allocator.inner : allocator;
     this.#roots = new Roots<Heap>(this, this.lock(ROOT_LOCK), thread, parts.lockTimeout);
+    this.#exhaustion = new Exhaustion(() => this.recover().length > 0);
     this.#forgetExit = onExit(() => this.#leave());
     attached().heaps.set(this.id, this);
   }
@@ -198,13 +192,8 @@ export class Heap implements Allocator, StructStore {
   static attach(handle: HeapHandle | SharedArrayBuffer): Heap {
     const memory = Memory.attach(bufferOf(handle));
     const parts = readSuperblock(memory);
-    const known = attached().heaps.get(parts.id);
-    if (known !== undefined) {
-      if (isSameMemory(known, memory, parts)) return known;
-      throw new AttachError(
-        `this thread is attached to another heap with the id ${parts.id}: one is a copy of the other`,
-      );
-    }
+    const known = attachedTo(memory, parts);
+    if (known !== undefined) return known;
     const layouts = LayoutRegistry.attach(memory, parts.layouts);
     const slots = new ThreadSlots(memory, parts.slots, parts.maxThreads);
     const thread = slots.take();
@@ -250,7 +239,7 @@ export class Heap implements Allocator, StructStore {
       this.#base = DETACHED;
       this.#locked = DETACHED;
       this.#slots = DETACHED;
-      this.#handlers = DETACHED;
+      this.#exhaustion = DETACHED;
       this.#lockOptions = DETACHED;
       (this as { layouts: LayoutRegistry }).layouts = DETACHED;
     }
@@ -309,8 +298,9 @@ export class Heap implements Allocator, StructStore {
 
   realloc(address: Address, size: number, align?: number): Address {
     const moved = this.#allocator.realloc(address, size, align);
-    if (moved !== NULL || this.#handlers.length === 0) return moved;
-    return this.#retry({ size, align: align ?? 8 }, () => this.#allocator.realloc(address, size, align));
+    if (moved !== NULL) return moved;
+    const layout = { size, align: align ?? 8 };
+    return this.#exhaustion.retry(layout, () => this.#allocator.realloc(address, size, align));
   }
 
   resize(address: Address, size: number): boolean {
@@ -348,34 +338,11 @@ export class Heap implements Allocator, StructStore {
    * @returns a function that removes the handler
    */
   onExhausted(handler: ExhaustedHandler): () => void {
-    if (typeof handler !== 'function') throw new TypeError('onExhausted wants a function');
-    const handlers = this.#handlers;
-    handlers.push(handler);
-    return () => {
-      const index = handlers.indexOf(handler);
-      if (index >= 0) handlers.splice(index, 1);
-    };
+    return this.#exhaustion.add(handler);
   }
 
   #exhausted(size: number, align = 8): Address {
-    if (this.#handlers.length === 0 || this.#handling) return NULL;
-    return this.#retry({ size, align }, () => this.#allocator.alloc(size, align));
-  }
-
-  #retry(layout: Layout, again: () => Address): Address {
-    if (this.#handling) return NULL;
-    this.#handling = true;
-    try {
-      for (let tries = 0; tries < MOST_RETRIES; tries++) {
-        // A copy: a handler may remove itself.
-        if (![...this.#handlers].some((handler) => handler(layout) === true)) return NULL;
-        const address = again();
-        if (address !== NULL) return address;
-      }
-      return NULL;
-    } finally {
-      this.#handling = false;
-    }
+    return this.#exhaustion.retry({ size, align }, () => this.#allocator.alloc(size, align));
   }
 
   /**
@@ -529,6 +496,45 @@ export class Heap implements Allocator, StructStore {
     this.#slots.resumeDrained(this.thread);
   }
 
+  /**
+   * Recovers what a dead thread left: its locks are had by others, its cache goes back to the allocator, what
+   * it owned becomes nobody's or is dropped, its slot is free. Doing it again does nothing. Walks all blocks.
+   *
+   * The thread must be dead: the runtime has said so ('exit' of its Worker), not only been told to end it.
+   * `heap.watch(worker)` sees to it.
+   *
+   * @param thread its id, as the runtime counts, or one of `heap.threads()`
+   * @throws RangeError when the heap knows no such thread, or it is the calling one
+   */
+  reap(thread: number | SlotTenant, options: ReapOptions = {}): ReapReport {
+    checkTenant(thread);
+    const parts = this.#recoveryParts();
+    const tenant = tenantOf(parts, thread);
+    return tenant === undefined ? reapedBefore(thread) : reapTenant(parts, tenant, options.reclaim ?? false);
+  }
+
+  /**
+   * Reaps every thread that is known to be dead. Whoever runs out of room does it before giving up.
+   *
+   * @returns a report of each
+   */
+  recover(options: ReapOptions = {}): ReapReport[] {
+    const parts = this.#recoveryParts();
+    const { slots, thread } = parts;
+    return slots
+      .taken()
+      .filter(
+        ({ slot, generation }) => slot !== thread.slot && slots.isGone(Thread.tokenOf(slot, generation)),
+      )
+      .map((tenant) => reapTenant(parts, tenant, options.reclaim ?? false));
+  }
+
+  #recoveryParts(): RecoveryParts {
+    const drop = (address: Address): void => dropOrFree(this, address);
+    const lock = this.lock(RECOVERY_LOCK);
+    return { slots: this.#slots, thread: this.thread, lock, allocator: this.#base, drop };
+  }
+
   /** The attached threads, with what each owns. Walks all blocks. */
   threads(): ThreadInfo[] {
     return threadInfos(this.#slots.taken(), this.blocks());
@@ -583,18 +589,4 @@ const DETACHED = refusing<never>(() => new DetachedError());
 
 if (Symbol.dispose !== undefined) {
   Object.defineProperty(Heap.prototype, Symbol.dispose, { value: Heap.prototype.detach });
-}
-
-/** Whether a memory is that of a heap: what one writes, the other reads. The heap may be of another copy of the library. */
-function isSameMemory(known: Heap, memory: Memory, parts: Superblock): boolean {
-  const { slots, maxThreads } = parts;
-  const nonce = Math.trunc(Math.random() * 2 ** 31);
-  new ThreadSlots(known.memory, slots, maxThreads).probe(known.threadSlot, nonce);
-  return new ThreadSlots(memory, slots, maxThreads).probed(known.threadSlot) === nonce;
-}
-
-function bufferOf(handle: HeapHandle | SharedArrayBuffer): SharedArrayBuffer {
-  if (typeof handle !== 'object' || handle === null)
-    throw new TypeError("attach wants another thread's heap.handle, or its buffer");
-  return 'buffer' in handle ? handle.buffer : handle;
 }

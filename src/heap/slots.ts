@@ -2,12 +2,12 @@
  * Thread slots: who is at work in the heap. One slot for each attached thread, 128 bytes apart, so that
  * threads do not share cache lines.
  *
- *       0              4            8       12        16     20     24                         36
- *      ┌──────────────┬────────────┬───────┬─────────┬──────┬──────┬──────────────────────────┬──────┬ ─ ─
- *      │ threadId + 1 │ generation │ probe │ pending │ held │ rest │ publish: block, link, op │      │
- *      │ i32          │ u32        │ i32   │ record of locks│ i32  │ (for recovery)           │      │
- *      └──────────────┴────────────┴───────┴─────────┴──────┴──────┴──────────────────────────┴──────┴ ─ ─
- *      ▲ slots + (slot - 1) · 128                                                          128 bytes
+ *       0              4            8       12        16     20     24                         36     40
+ *      ┌──────────────┬────────────┬───────┬─────────┬──────┬──────┬──────────────────────────┬──────┬──────┬ ─
+ *      │ threadId + 1 │ generation │ probe │ pending │ held │ rest │ publish: block, link, op │ dead │ last │
+ *      │ i32          │ u32        │ i32   │ record of locks│ i32  │ (for recovery)           │ u32  │ i32  │
+ *      └──────────────┴────────────┴───────┴─────────┴──────┴──────┴──────────────────────────┴──────┴──────┴ ─
+ *      ▲ slots + (slot - 1) · 128                                                                128 bytes
  *
  *      threadId + 1   0: nobody has the slot; taken by one compare-and-swap
  *      generation     goes up at each taking, so that words of the last tenant are told from this one's
@@ -15,6 +15,8 @@
  *      pending, held  see sync/thread.ts
  *      publish        see sync/deed.ts
  *      rest           0 at work, 1 idle: others may take its cache back, 2 drained: they have
+ *      dead           the generation whose thread is known to have died
+ *      last           threadId + 1 of the last tenant that is gone
  *
  * Slots are numbered from 1; 0 stands for nobody in block headers.
  */
@@ -23,9 +25,9 @@ import { threadId } from '#platform';
 import type { BlockInfo } from '../allocators/allocator.ts';
 import { ownerBits } from '../allocators/ownership.ts';
 import { TooManyThreadsError } from '../errors.ts';
-import { atomicLoad, atomicStore, compareExchange } from '../memory/atomics.ts';
+import { atomicLoad, atomicStore, compareExchange, notify } from '../memory/atomics.ts';
 import type { Memory } from '../memory/memory.ts';
-import { describeToken, generationOfToken, slotOfToken, Thread } from '../sync/thread.ts';
+import { type Census, describeToken, generationOfToken, slotOfToken, Thread } from '../sync/thread.ts';
 
 /** Bytes from slot to slot. */
 export const SLOT_BYTES = 128;
@@ -37,6 +39,11 @@ const RECORD = 3;
 const REST = 5;
 const PUBLISH = 6;
 const PUBLISH_WORDS = 3;
+const DEAD = 9;
+const LAST = 10;
+const EVERYBODY = 0x7fffffff;
+/** A longer list of held locks than this is a broken one. */
+const MOST_HELD = 1 << 12;
 
 const AT_WORK = 0;
 const IDLE = 1;
@@ -52,11 +59,15 @@ export interface SlotInfo {
   readonly generation: number;
   /** Whether it is idle, so that others may take its cache back. */
   readonly idle: boolean;
+  /** Whether its thread is known to have died. */
+  readonly dead: boolean;
 }
 
 /** The table of thread slots. Thread-safe: a slot is taken and given back by single stores. */
-export class ThreadSlots {
+export class ThreadSlots implements Census {
   readonly maxThreads: number;
+  /** Whether this thread has a proof that the thread with an id has died. Asked by those who wait for it. */
+  isProvenDead: ((threadId: number) => boolean) | undefined;
   readonly #i32: Int32Array;
   readonly #base: number;
 
@@ -83,14 +94,51 @@ export class ThreadSlots {
       i32[word + REST] = AT_WORK;
       i32.fill(0, word + PUBLISH, word + PUBLISH + PUBLISH_WORDS);
       atomicStore(i32, word + GENERATION, generation);
-      return Thread.inSlot(slot, generation, i32, word + RECORD, (token) => this.#nameOf(token));
+      return Thread.inSlot(slot, generation, i32, word + RECORD, this);
     }
     throw new TooManyThreadsError(this.maxThreads);
   }
 
   /** Gives the calling thread's slot back. It must hold no lock. */
   giveBack(thread: Thread): void {
-    atomicStore(this.#i32, this.#wordOf(thread.slot), 0);
+    this.free(thread.slot);
+  }
+
+  /** Lets other threads take a slot. Nothing that names its tenant without its generation may be left. */
+  free(slot: number): void {
+    const word = this.#wordOf(slot);
+    this.#i32[word + LAST] = this.#i32[word]!;
+    atomicStore(this.#i32, word, 0);
+  }
+
+  /** Whether the slot is still of this tenant. */
+  isTenant({ slot, generation }: Pick<SlotInfo, 'slot' | 'generation'>): boolean {
+    const word = this.#wordOf(slot);
+    return atomicLoad(this.#i32, word) !== 0 && this.#i32[word + GENERATION] === generation;
+  }
+
+  /** Whether a thread had a slot that is free now, or of another thread. */
+  hadTenant(wanted: number | Pick<SlotInfo, 'slot' | 'generation'>): boolean {
+    if (typeof wanted === 'object') {
+      const { slot, generation } = wanted;
+      return (
+        slot >= 1 && slot <= this.maxThreads && generation <= this.#i32[this.#wordOf(slot) + GENERATION]!
+      );
+    }
+    for (let slot = 1; slot <= this.maxThreads; slot++) {
+      if (this.#i32[this.#wordOf(slot) + LAST] === wanted + 1) return true;
+    }
+    return false;
+  }
+
+  /** Wakes those who sleep on locks in the record of a dead thread: they find that their owner is gone. */
+  wakeSleepers(slot: number): void {
+    const i32 = this.#i32;
+    const record = this.#wordOf(slot) + RECORD;
+    notifyLock(i32, i32[record]!);
+    let unit = i32[record + 1]!;
+    // Others take the locks over meanwhile and link them elsewhere: whoever is missed looks after a slice.
+    for (let steps = 0; steps < MOST_HELD && notifyLock(i32, unit); steps++) unit = i32[unit * 2 + 1]!;
   }
 
   /** Whether the thread has a lock, or is about to take or give back one. */
@@ -138,6 +186,7 @@ export class ThreadSlots {
         threadId: threadIdPlus1 - 1,
         generation: this.#i32[word + GENERATION]!,
         idle: this.#i32[word + REST] !== AT_WORK,
+        dead: this.#i32[word + DEAD] === this.#i32[word + GENERATION],
       });
     }
     return found;
@@ -153,7 +202,29 @@ export class ThreadSlots {
     return atomicLoad(this.#i32, this.#wordOf(slot) + PROBE);
   }
 
-  #nameOf(token: number): string {
+  /**
+   * Notes that the thread in a slot is dead: nothing of it runs any more. Every thread sees it from now on.
+   *
+   * @param generation the tenant's, as {@link taken} gives it
+   */
+  markDead(slot: number, generation: number): void {
+    atomicStore(this.#i32, this.#wordOf(slot) + DEAD, generation);
+  }
+
+  isGone(token: number): boolean {
+    const slot = slotOfToken(token);
+    if (slot === 0 || slot > this.maxThreads) return false;
+    const word = this.#wordOf(slot);
+    const threadIdPlus1 = atomicLoad(this.#i32, word);
+    const generation = this.#i32[word + GENERATION]!;
+    if (threadIdPlus1 === 0 || Thread.tokenOf(slot, generation) !== token) return true;
+    if (atomicLoad(this.#i32, word + DEAD) === generation) return true;
+    if (this.isProvenDead?.(threadIdPlus1 - 1) !== true) return false;
+    this.markDead(slot, generation);
+    return true;
+  }
+
+  nameOf(token: number): string {
     const slot = slotOfToken(token);
     if (slot === 0 || slot > this.maxThreads) return describeToken(token);
     const word = this.#wordOf(slot);
@@ -169,13 +240,20 @@ export class ThreadSlots {
   }
 }
 
+/** Wakes all who sleep on a lock. False when a unit is no lock's. */
+function notifyLock(i32: Int32Array, unit: number): boolean {
+  if (unit <= 0 || unit * 2 + 1 >= i32.length) return false;
+  notify(i32, unit * 2, EVERYBODY);
+  return true;
+}
+
 /** A thread that is attached. */
 export interface ThreadInfo {
   readonly slot: number;
   readonly threadId: number;
   readonly generation: number;
-  /** `'idle'`: between two tasks of a pool; its cache may be taken back by others. */
-  readonly state: 'active' | 'idle';
+  /** `'idle'`: between two tasks of a pool; its cache may be taken back by others. `'dead'`: to be reaped. */
+  readonly state: 'active' | 'idle' | 'dead';
   /** Live blocks that it owns. */
   readonly ownedBlocks: number;
   /** Usable bytes of those. */
@@ -190,11 +268,11 @@ export function threadInfos(slots: readonly SlotInfo[], blocks: Iterable<BlockIn
     const sum = sums.get(owner) ?? { count: 0, bytes: 0 };
     sums.set(owner, { count: sum.count + 1, bytes: sum.bytes + size });
   }
-  return slots.map(({ slot, threadId, generation, idle }) => ({
+  return slots.map(({ slot, threadId, generation, idle, dead }) => ({
     slot,
     threadId,
     generation,
-    state: idle ? 'idle' : 'active',
+    state: dead ? 'dead' : idle ? 'idle' : 'active',
     ownedBlocks: sums.get(slot)?.count ?? 0,
     ownedBytes: sums.get(slot)?.bytes ?? 0,
   }));

@@ -11,12 +11,16 @@
  *      │ slots │ layouts │ allocator  │ (unused)   │ root lock        │ root    │ root     │
  *      │ units │ units   │ units      │            │ word, nextHeld   │ list u32│ change   │
  *      └───────┴─────────┴────────────┴────────────┴──────────────────┴─────────┴──────────┘
- *                                                                                 128 bytes
+ *       72                80                                                      128 bytes
+ *      ┌─────────────────┬ ─ ─
+ *      │ recovery lock   │
+ *      │ word, nextHeld  │
+ *      └─────────────────┴ ─ ─
  *      then: thread slots, layout registry, allocator
  *
  *      state   0 being laid out, 1 ready
  *
- * All but the root words is written once, by `create`; `state` is stored last.
+ * All but the root words and the locks is written once, by `create`; `state` is stored last.
  */
 
 import { AttachError } from '../errors.ts';
@@ -31,7 +35,7 @@ export const SUPERBLOCK_BYTES = 128;
 /** "SABH", read as a little-endian word. */
 const MAGIC = 0x48424153;
 /** Goes up with every change of the layout of shared bytes. */
-export const LAYOUT_VERSION = 1;
+export const LAYOUT_VERSION = 2;
 
 // Indexes of 32-bit words.
 const VERSION = 1;
@@ -49,6 +53,8 @@ const READY = 1;
 
 /** Where the lock of the roots lies. */
 export const ROOT_LOCK = 56 as Address;
+/** Where the lock lies that lets one thread at a time recover dead ones. */
+export const RECOVERY_LOCK = 72 as Address;
 /** Index of the word that leads to the first root entry, in 8-byte units. */
 export const ROOT_LIST = 16;
 /** Index of the word that changes, and is notified, whenever a root does. */

@@ -136,6 +136,12 @@ export function dropOwned(store: DropStore, owning: readonly number[], address: 
   dropper.run();
 }
 
+/** Drops the block at `address` when its kind is one that can be owned; any other is only freed. */
+export function dropOrFree(store: DropStore, address: Address): void {
+  if (kinds.has(store.memory.u32[address >>> 2]!)) dropBlock(store, address);
+  else store.free(address);
+}
+
 /** Drops the owned block at `address`; 0 is none. */
 export function dropBlock(store: DropStore, address: number): void {
   if (address === 0) return;

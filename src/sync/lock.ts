@@ -9,15 +9,26 @@
  *     word       0                  free
  *                owner              held, nobody sleeps
  *                owner, contended   held, a waiter may sleep: the release must wake one
+ *                poisoned           its owner died, and what it guards could not be repaired
  *
- * One compare-and-swap takes the lock and names the owner, so a dead owner is always known. Around it
- * the thread's record is kept (see `thread.ts`): pending = lock, swap, push on the held list,
- * pending = 0. Whatever store a thread dies after, its record leads to every lock it holds.
+ * One compare-and-swap takes the lock and names the owner, so a dead owner is always known. Who waits looks
+ * at it every 50 ms at least. When the owner is gone the waiter takes the lock over, by one compare-and-swap
+ * too, and repairs what it guards before anybody else can see it; should the waiter die at that, the next
+ * one finds the lock in its hands, and repairs again.
+ *
+ * Around the swaps the thread's record is kept (see `thread.ts`): pending = lock, swap, push on the held
+ * list, pending = 0. Whatever store a thread dies after, its record leads to every lock it holds.
  *
  * Cost uncontended: one compare-and-swap to take, one exchange to give back, 20 to 30 ns in all.
  */
 
-import { BlockingNotAllowedError, DeadlockError, LockTimeoutError, NotOwnerError } from '../errors.ts';
+import {
+  BlockingNotAllowedError,
+  DeadlockError,
+  HeapCorruptionError,
+  LockTimeoutError,
+  NotOwnerError,
+} from '../errors.ts';
 import type { Address } from '../memory/address.ts';
 import { atomicExchange, atomicLoad, atomicStore, compareExchange, notify } from '../memory/atomics.ts';
 import { checkInteger } from '../memory/layout.ts';
@@ -31,6 +42,12 @@ export const LOCK_BYTES = 8;
 /** The bit that a waiter sets before it sleeps. */
 export const CONTENDED = 1 << 31;
 const OWNER = ~CONTENDED;
+/** As an owner: slot 0, which no thread has. */
+const POISONED = 1 << 8;
+
+/** What {@link Lock.lookAtOwner} answers when it took the lock over. */
+export const INHERITED = -1;
+const EVERYBODY = 0x7fffffff;
 
 /** How long a waiter sleeps before it looks at the owner again, in ms. */
 export const SLICE_MS = 50;
@@ -45,6 +62,11 @@ export interface LockOptions {
   readonly timeout?: number;
   /** Who takes it. Default: the calling thread, outside any heap. */
   readonly thread?: Thread;
+  /**
+   * Puts right what the lock guards, wherever in it a thread died. Called with the lock held, in the thread
+   * that took it over, before `acquire` returns. When it throws the lock is poisoned for all.
+   */
+  readonly repair?: () => void;
 }
 
 /** One thread's handle of a lock in shared bytes. The bytes start as zeros: free. */
@@ -57,6 +79,7 @@ export abstract class Lock {
   /** After how many ms a waiter gives up, unless it says otherwise. */
   readonly timeout: number;
   readonly #unit: number;
+  readonly #repair: (() => void) | undefined;
 
   /**
    * @param address where the lock's 8 bytes lie; a multiple of 8, not 0, which stands for no lock
@@ -73,6 +96,7 @@ export abstract class Lock {
     this.thread = options.thread ?? Thread.of(memory);
     this.timeout = timeout;
     this.#unit = address >>> 3;
+    this.#repair = options.repair;
   }
 
   /** The token of the thread that holds the lock, or 0. It may have changed when you look at it. */
@@ -88,28 +112,42 @@ export abstract class Lock {
    * @throws DeadlockError when this thread holds it already
    * @throws LockTimeoutError naming the owner, when it was not had within the timeout
    * @throws BlockingNotAllowedError when this thread may not block and spinning did not get it
+   * @throws HeapCorruptionError when its owner died and what it guards could not be repaired
    */
   acquire(timeout: number = this.timeout): boolean {
     const thread = this.thread;
     const words = thread.words;
     words[thread.pending] = this.#unit;
-    const contended = compareExchange(this.i32, this.index, 0, thread.token) !== 0;
-    if (contended) this.#acquireContended(timeout);
+    if (compareExchange(this.i32, this.index, 0, thread.token) !== 0) {
+      this.#acquireContended(timeout);
+      return true;
+    }
     this.i32[this.index + 1] = words[thread.held]!;
     words[thread.held] = this.#unit;
     words[thread.pending] = 0;
-    return contended;
+    return false;
   }
 
-  /** Takes the lock if it is free. Returns whether it did. */
+  /**
+   * Takes the lock if it is free, or its owner is gone. Returns whether it did.
+   *
+   * @throws HeapCorruptionError as {@link acquire}
+   */
   tryAcquire(): boolean {
     const thread = this.thread;
     const words = thread.words;
     words[thread.pending] = this.#unit;
-    const taken = compareExchange(this.i32, this.index, 0, thread.token) === 0;
-    if (taken) this.#push();
+    const seen = compareExchange(this.i32, this.index, 0, thread.token);
+    if (seen === 0) {
+      this.#push();
+      return true;
+    }
+    const inherited = this.#inherit(seen);
+    if (inherited) this.#push();
     words[thread.pending] = 0;
-    return taken;
+    if (inherited) this.#repairOrPoison();
+    else if ((seen & OWNER) === POISONED) throw this.#poisonedError();
+    return inherited;
   }
 
   /**
@@ -126,8 +164,9 @@ export abstract class Lock {
     do {
       const seen = this.markContended();
       if (seen === 0) continue;
-      const slice = this.checkTimeout(began, timeout, seen);
-      await sleepAsync(this.i32, this.index, seen, slice, signal);
+      const waited = performance.now() - began;
+      if (waited >= timeout) throw this.#timeoutError(seen & OWNER, waited);
+      await sleepAsync(this.i32, this.index, seen, Math.min(SLICE_MS, timeout - waited), signal);
     } while (!this.tryAcquire());
     // The swap replaced the mark that others may still sleep behind.
     atomicStore(this.i32, this.index, this.thread.token | CONTENDED);
@@ -142,15 +181,24 @@ export abstract class Lock {
     const thread = this.thread;
     const words = thread.words;
     if ((this.i32[this.index]! & OWNER) !== thread.token) this.#refuseRelease();
-    words[thread.pending] = this.#unit;
-    if (words[thread.held] === this.#unit) words[thread.held] = this.i32[this.index + 1]!;
-    else this.#unlink();
+    this.#leaveRecord();
     if (atomicExchange(this.i32, this.index, 0) < 0) notify(this.i32, this.index, 1);
     words[thread.pending] = 0;
   }
 
-  /** Waits until the word was taken. Called with the word held by somebody. */
-  protected abstract waitTurn(began: number, timeout: number): void;
+  /** The lock is about to be given back. The caller clears `pending` then. */
+  #leaveRecord(): void {
+    const { words, held, pending } = this.thread;
+    words[pending] = this.#unit;
+    if (words[held] === this.#unit) words[held] = this.i32[this.index + 1]!;
+    else this.#unlink();
+  }
+
+  /**
+   * Waits until the word was taken. Called with the word held by somebody. Returns whether it was taken over
+   * from a thread that is gone: what {@link lookAtOwner} answers with INHERITED.
+   */
+  protected abstract waitTurn(began: number, timeout: number): boolean;
 
   /** Sets the contended bit on a held word. Returns the word to sleep on, or 0 when it came free. */
   protected markContended(): number {
@@ -163,14 +211,29 @@ export abstract class Lock {
   }
 
   /**
-   * Throws when the wait that began at `began` has used up its `timeout` (both in ms). Returns how long to
-   * sleep at most before the next look.
+   * Takes the lock over when the owner that the waiter has seen is gone: then returns INHERITED. Otherwise
+   * how long to sleep at most before the next look, in ms.
+   *
+   * @param began when the wait began, in ms
+   * @throws LockTimeoutError when the wait has used up its `timeout`, HeapCorruptionError as `acquire`
    */
-  protected checkTimeout(began: number, timeout: number, seen: number): number {
+  protected lookAtOwner(began: number, timeout: number, seen: number): number {
+    const owner = seen & OWNER;
+    if (owner === POISONED) throw this.#poisonedError();
+    if (this.#inherit(seen)) return INHERITED;
     const waited = performance.now() - began;
     if (waited < timeout) return Math.min(SLICE_MS, timeout - waited);
-    const owner = seen & OWNER;
-    throw new LockTimeoutError(this.address, owner, this.thread.nameOf(owner), waited);
+    throw this.#timeoutError(owner, waited);
+  }
+
+  #timeoutError(owner: number, waited: number): LockTimeoutError {
+    return new LockTimeoutError(this.address, owner, this.thread.nameOf(owner), waited);
+  }
+
+  /** Takes the lock over from the owner that was seen, if that one is gone. Others may sleep behind it. */
+  #inherit(seen: number): boolean {
+    if (!this.thread.isGone(seen & OWNER)) return false;
+    return compareExchange(this.i32, this.index, seen, this.thread.token | CONTENDED) === seen;
   }
 
   /** Throws when a thread that may not block has spun long enough. */
@@ -181,21 +244,54 @@ export abstract class Lock {
 
   #acquireContended(timeout: number): void {
     const thread = this.thread;
+    let inherited: boolean;
     try {
       if ((atomicLoad(this.i32, this.index) & OWNER) === thread.token) {
         throw new DeadlockError(this.address, thread.nameOf(thread.token));
       }
-      this.waitTurn(performance.now(), timeout);
+      inherited = this.waitTurn(performance.now(), timeout);
     } catch (error) {
       thread.words[thread.pending] = 0;
       throw error;
     }
+    this.#push();
+    if (inherited) this.#repairOrPoison();
   }
 
+  /** The lock was taken: it goes onto the thread's record. */
   #push(): void {
-    const thread = this.thread;
-    this.i32[this.index + 1] = thread.words[thread.held]!;
-    thread.words[thread.held] = this.#unit;
+    const { words, held, pending } = this.thread;
+    this.i32[this.index + 1] = words[held]!;
+    words[held] = this.#unit;
+    words[pending] = 0;
+  }
+
+  /** Requires: lock held. */
+  #repairOrPoison(): void {
+    try {
+      this.#repair?.();
+    } catch (error) {
+      this.poison();
+      throw error;
+    }
+  }
+
+  /**
+   * Gives the lock up for good: what it guards cannot be repaired. Every later `acquire` of any thread throws
+   * `HeapCorruptionError`. Requires: lock held.
+   */
+  poison(): void {
+    this.#leaveRecord();
+    atomicStore(this.i32, this.index, POISONED);
+    notify(this.i32, this.index, EVERYBODY);
+    this.thread.words[this.thread.pending] = 0;
+  }
+
+  #poisonedError(): HeapCorruptionError {
+    return new HeapCorruptionError(
+      this.address,
+      'a thread died with this lock in its hands, and what it guards could not be repaired',
+    );
   }
 
   /** Takes the lock out of the middle of the held list: it was not the last one taken. */

@@ -13,7 +13,7 @@
  */
 
 import { atomicLoad, compareExchange, wait } from '../memory/atomics.ts';
-import { CONTENDED, Lock } from './lock.ts';
+import { CONTENDED, INHERITED, Lock } from './lock.ts';
 import { backOff } from './spin-lock.ts';
 
 /** Rounds of doubling pauses before the first sleep: about ten microseconds, what a sleep and a wake-up cost. */
@@ -21,26 +21,27 @@ const SPIN_ROUNDS = 8;
 
 /** A lock that spins, then sleeps. Thread-safe; each thread makes its own handle. */
 export class ParkLock extends Lock {
-  protected override waitTurn(began: number, timeout: number): void {
+  protected override waitTurn(began: number, timeout: number): boolean {
     const { i32, index, thread } = this;
     for (let round = 0; round < SPIN_ROUNDS; round++) {
       backOff(round);
       const seen = atomicLoad(i32, index);
-      if (seen === 0 && compareExchange(i32, index, 0, thread.token) === 0) return;
+      if (seen === 0 && compareExchange(i32, index, 0, thread.token) === 0) return false;
       if (seen < 0) break;
     }
-    this.#park(began, timeout);
+    return this.#park(began, timeout);
   }
 
-  #park(began: number, timeout: number): void {
+  #park(began: number, timeout: number): boolean {
     const { i32, index, thread } = this;
     for (let round = 0; ; round++) {
       const seen = thread.mayBlock ? this.markContended() : atomicLoad(i32, index);
       if (seen === 0) {
-        if (compareExchange(i32, index, 0, thread.token | CONTENDED) === 0) return;
+        if (compareExchange(i32, index, 0, thread.token | CONTENDED) === 0) return false;
         continue;
       }
-      const slice = this.checkTimeout(began, timeout, seen);
+      const slice = this.lookAtOwner(began, timeout, seen);
+      if (slice === INHERITED) return true;
       this.checkMayBlock(began);
       if (thread.mayBlock) wait(i32, index, seen, slice);
       else backOff(round);

@@ -10,7 +10,7 @@
  */
 
 import { atomicLoad, compareExchange, pause, wait } from '../memory/atomics.ts';
-import { Lock } from './lock.ts';
+import { INHERITED, Lock } from './lock.ts';
 
 /** Rounds of doubling pauses; the last pauses 2^10 times, some tens of microseconds. */
 const SPIN_ROUNDS = 10;
@@ -19,16 +19,16 @@ const LONGEST_NAP_MS = 1;
 
 /** A lock that spins, then naps. Thread-safe; each thread makes its own handle. */
 export class SpinLock extends Lock {
-  protected override waitTurn(began: number, timeout: number): void {
+  protected override waitTurn(began: number, timeout: number): boolean {
     const { i32, index, thread } = this;
     let nap = NAP_MS;
     for (let round = 0; ; round++) {
       backOff(round);
       const seen = atomicLoad(i32, index);
       if (seen === 0) {
-        if (compareExchange(i32, index, 0, thread.token) === 0) return;
+        if (compareExchange(i32, index, 0, thread.token) === 0) return false;
       } else if (round > SPIN_ROUNDS) {
-        this.checkTimeout(began, timeout, seen);
+        if (this.lookAtOwner(began, timeout, seen) === INHERITED) return true;
         this.checkMayBlock(began);
         if (thread.mayBlock) {
           // Nobody notifies: the word's change is seen when the nap is over.

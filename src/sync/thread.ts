@@ -18,6 +18,9 @@
  *
  * In a heap the record lies in the thread's slot, where others can read it after its death, and behind it
  * the deed that the thread is about (see `deed.ts`).
+ *
+ * What names a thread by its token outlives the thread: `isGone` tells whether it has. Whoever meets the name
+ * of a thread that is gone puts right what that one has left there.
  */
 
 import { mayBlock, threadId } from '#platform';
@@ -29,6 +32,17 @@ const GENERATION_MASK = (1 << 22) - 1;
 const STANDALONE = 1 << 30;
 /** Words from the record of locks to the deed. */
 const DEED_AT = 3;
+
+/** What is known of the threads behind tokens. */
+export interface Census {
+  /** Names the thread behind a token, for messages. */
+  nameOf(token: number): string;
+  /** Whether the thread that a token names is dead, or has left. Once true it stays so. */
+  isGone(token: number): boolean;
+}
+
+/** Outside a heap nothing is known of the others. */
+const STRANGERS: Census = { nameOf: describeToken, isGone: () => false };
 
 /** One thread's identity towards one memory. */
 export class Thread {
@@ -50,8 +64,7 @@ export class Thread {
   readonly deed: number;
   /** Whether it has opened anything that it can hold without a lock: to read, or permits. */
   mayHold = false;
-  /** Names the thread behind a token, for messages. */
-  readonly nameOf: (token: number) => string;
+  readonly #census: Census;
 
   private constructor(
     slot: number,
@@ -59,7 +72,7 @@ export class Thread {
     token: number,
     words: Int32Array,
     record: number,
-    nameOf: (token: number) => string,
+    census: Census,
   ) {
     this.slot = slot;
     this.generation = generation;
@@ -69,7 +82,17 @@ export class Thread {
     this.held = record + 1;
     this.deed = record + DEED_AT;
     this.mayBlock = mayBlock();
-    this.nameOf = nameOf;
+    this.#census = census;
+  }
+
+  /** Names the thread behind a token, for messages. */
+  nameOf(token: number): string {
+    return this.#census.nameOf(token);
+  }
+
+  /** Whether the thread that a token names is dead, or has left the heap. Once true it stays so. */
+  isGone(token: number): boolean {
+    return this.#census.isGone(token);
   }
 
   /** Ends the thread's part in its heap: whatever needs its record (locks, counts) throws from now on. */
@@ -87,16 +110,10 @@ export class Thread {
     generation: number,
     words: Int32Array,
     record: number,
-    nameOf: (token: number) => string = describeToken,
+    census: Census = STRANGERS,
   ): Thread {
-    return new Thread(
-      slot,
-      generation & GENERATION_MASK,
-      Thread.tokenOf(slot, generation),
-      words,
-      record,
-      nameOf,
-    );
+    const token = Thread.tokenOf(slot, generation);
+    return new Thread(slot, generation & GENERATION_MASK, token, words, record, census);
   }
 
   /** The token of a slot's tenant. */
@@ -109,7 +126,7 @@ export class Thread {
     let thread = standalone.get(memory);
     if (thread === undefined) {
       const token = STANDALONE | (threadId() + 1);
-      thread = new Thread(0, 0, token, new Int32Array(2), 0, describeToken);
+      thread = new Thread(0, 0, token, new Int32Array(2), 0, STRANGERS);
       standalone.set(memory, thread);
     }
     return thread;

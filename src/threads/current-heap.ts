@@ -8,7 +8,8 @@
 
 import { workerData } from 'node:worker_threads';
 import { attached } from '../heap/attached.ts';
-import { Heap, type HeapHandle } from '../heap/heap.ts';
+import type { HeapHandle } from '../heap/handle.ts';
+import { Heap } from '../heap/heap.ts';
 
 /**
  * The heap of the pool that this worker belongs to. Attaches at the first call; later calls are cheap.

@@ -5,7 +5,8 @@
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { OutOfMemoryError } from '../../src/errors.ts';
-import { Heap, type Layout } from '../../src/heap/heap.ts';
+import type { Layout } from '../../src/heap/exhaustion.ts';
+import { Heap } from '../../src/heap/heap.ts';
 import type { HeapAllocator } from '../../src/heap/options.ts';
 import { type Address, KiB, MiB, NULL } from '../../src/memory/address.ts';
 import { array, bytes } from '../../src/structs/array-field.ts';

@@ -3,12 +3,13 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { DeadlockError, InvalidFreeError, LockTimeoutError } from '../../src/errors.ts';
 import { Heap } from '../../src/heap/heap.ts';
+import { ThreadSlots } from '../../src/heap/slots.ts';
+import { readSuperblock } from '../../src/heap/superblock.ts';
 import { type Address, KiB, NULL, toAddress } from '../../src/memory/address.ts';
 import { ref } from '../../src/structs/reference.ts';
 import { u32 } from '../../src/structs/scalars.ts';
 import { struct } from '../../src/structs/struct.ts';
 import { ParkLock } from '../../src/sync/park-lock.ts';
-import { Thread } from '../../src/sync/thread.ts';
 
 const Node = struct('Node', {
   value: u32,
@@ -114,14 +115,25 @@ describe('lock(address)', () => {
 
   test('waits for as long as the heap says, then names the owner', () => {
     const address = heap.allocZeroed(8);
-    const other = Thread.inSlot(2, 1, new Int32Array(2), 0);
+    const { slots, maxThreads } = readSuperblock(heap.memory);
+    const other = new ThreadSlots(heap.memory, slots, maxThreads).take();
     new ParkLock(heap.memory, address, { thread: other }).acquire();
     const began = performance.now();
     expect(() => heap.lock(address).acquire()).toThrow(LockTimeoutError);
     expect(performance.now() - began).toBeGreaterThanOrEqual(60);
-    expect(() => heap.lock(address).acquire()).toThrow(
-      'held by a thread that is gone (slot 2, generation 1)',
-    );
+    expect(() => heap.lock(address).acquire()).toThrow('held by thread 0 (slot 2)');
+  });
+
+  test('does not wait for a thread that left with the lock in its hands', () => {
+    const address = heap.allocZeroed(8);
+    const { slots, maxThreads } = readSuperblock(heap.memory);
+    const table = new ThreadSlots(heap.memory, slots, maxThreads);
+    const other = table.take();
+    new ParkLock(heap.memory, address, { thread: other }).acquire();
+    table.giveBack(other);
+    heap.lock(address).acquire();
+    expect(heap.lock(address).owner).toBe(heap.thread.token);
+    heap.lock(address).release();
   });
 
   test('wants a multiple of 8 in the memory', () => {

@@ -54,7 +54,7 @@ describe('the table', () => {
       expect(thread.generation).toBe(generation);
       expect(thread.token).not.toBe(last?.token);
       expect([memory.i32[thread.pending], memory.i32[thread.held]]).toEqual([0, 0]);
-      expect(slots.taken()).toEqual([{ slot: 1, threadId: 0, generation, idle: false }]);
+      expect(slots.taken()).toEqual([{ slot: 1, threadId: 0, generation, idle: false, dead: false }]);
       memory.i32.fill(0x7777, thread.pending, thread.pending + 2);
       slots.rest(thread);
       slots.giveBack(thread);
@@ -74,6 +74,34 @@ describe('the table', () => {
     expect(other.nameOf(first.token)).toBe('a thread that is gone (slot 1, generation 1)');
     expect(other.nameOf(second.token)).toBe('thread 0 (slot 1)');
     expect(other.nameOf((9 << 8) | 77)).toBe('thread slot 77 (generation 9)');
+  });
+
+  test('who has died is gone for everybody, before and after the slot has another tenant', () => {
+    const { slots } = table(2);
+    const victim = slots.take();
+    const other = slots.take();
+    expect(other.isGone(victim.token)).toBe(false);
+    slots.markDead(victim.slot, victim.generation);
+    expect(other.isGone(victim.token)).toBe(true);
+    expect(slots.taken().map(({ dead }) => dead)).toEqual([true, false]);
+    slots.giveBack(victim);
+    expect(other.isGone(victim.token)).toBe(true);
+    const next = slots.take();
+    expect([other.isGone(victim.token), other.isGone(next.token)]).toEqual([true, false]);
+    expect(slots.taken().map(({ dead }) => dead)).toEqual([false, false]);
+  });
+
+  test('a proof that one thread has is noted for all', () => {
+    const { slots, memory } = table(2);
+    const victim = slots.take();
+    const witness = new ThreadSlots(memory, START, 2);
+    const asked: number[] = [];
+    witness.isProvenDead = (threadId) => asked.push(threadId) > 1;
+    expect(witness.isGone(victim.token)).toBe(false);
+    expect(slots.isGone(victim.token)).toBe(false);
+    expect(witness.isGone(victim.token)).toBe(true);
+    expect(slots.isGone(victim.token)).toBe(true);
+    expect(asked).toEqual([0, 0]);
   });
 
   test('whoever rests is drained once, and then knows it', () => {

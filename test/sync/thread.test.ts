@@ -36,7 +36,9 @@ describe('in a slot', () => {
   test('tokens are named by slot, or as the heap names them', () => {
     const { token } = Thread.inSlot(9, 4, words, 0);
     expect(Thread.inSlot(9, 4, words, 0).nameOf(token)).toBe('thread slot 9 (generation 4)');
-    expect(Thread.inSlot(9, 4, words, 0, () => 'worker 3').nameOf(token)).toBe('worker 3');
+    expect(
+      Thread.inSlot(9, 4, words, 0, { nameOf: () => 'worker 3', isGone: () => false }).nameOf(token),
+    ).toBe('worker 3');
   });
 });
 

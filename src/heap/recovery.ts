@@ -1,0 +1,140 @@
+/**
+ * Recovery: what the living do when a thread has died. Whatever the thread was at, the heap goes on.
+ *
+ *     mark     the slot's `dead` word says so, once there is a proof: from now on its locks are taken over
+ *              by whoever wants them, each one repaired first (see sync/lock.ts)
+ *     wake     who sleeps on a lock that the thread held, or was about to have
+ *     settle   the one deed that it had begun (see sync/deed.ts)
+ *     reclaim  what lay in its cache goes back to the allocator; what it owned becomes nobody's, or is dropped
+ *     free     the slot is another thread's to take
+ *
+ * One lock in the superblock lets one thread at a time do this. Each step may be done twice: when who reaps
+ * dies, the lock is taken over like any other, and the next one begins again; the slot is freed last.
+ * What lies in containers is repaired by whoever comes upon it: the words there name a slot and a generation,
+ * and a slot's next tenant has another generation.
+ *
+ * Lock order: recovery lock → class locks ascending → allocator lock.
+ */
+
+import type { Locked, Reclaimed } from '../allocators/locked.ts';
+import { ownerBits } from '../allocators/ownership.ts';
+import type { ThreadCached } from '../allocators/thread-cached.ts';
+import type { Address } from '../memory/address.ts';
+import { checkInteger } from '../memory/layout.ts';
+import type { Lock } from '../sync/lock.ts';
+import type { Thread } from '../sync/thread.ts';
+import type { SlotInfo, ThreadSlots } from './slots.ts';
+
+/** A thread as `heap.threads()` shows it: one tenant of a slot. */
+export type SlotTenant = Pick<SlotInfo, 'slot' | 'generation'>;
+
+/** What is to be done with what a dead thread owned. */
+export interface ReapOptions {
+  /**
+   * Whether its LIVE blocks are dropped, with all that they own. By default they stay, as nobody's (ORPHAN).
+   * What it had shared or sent off stays in any case.
+   */
+  readonly reclaim?: boolean;
+}
+
+/** What a dead thread left. */
+export interface ReapReport {
+  /** The runtime's id of the thread. */
+  readonly threadId: number;
+  readonly slot: number;
+  readonly generation: number;
+  /** Blocks of its cache that went back to the allocator. */
+  readonly returnedBlocks: number;
+  /** Usable bytes of those. */
+  readonly returnedBytes: number;
+  /** The live blocks that it owned, in address order: nobody's now, or dropped when `reclaimed`. */
+  readonly owned: readonly Address[];
+  /** Usable bytes of those. */
+  readonly ownedBytes: number;
+  readonly reclaimed: boolean;
+}
+
+/** What recovery works on. */
+export interface RecoveryParts {
+  readonly slots: ThreadSlots;
+  readonly thread: Thread;
+  readonly lock: Lock;
+  readonly allocator: Locked | ThreadCached;
+  /** Drops a block with all that it owns. */
+  drop(address: Address): void;
+}
+
+/**
+ * The tenant of a slot that `reap` was told of.
+ *
+ * @returns undefined when it was there, and its slot was freed since
+ * @throws RangeError when it never was, or is the calling thread, or an id stands for several
+ */
+export function tenantOf(
+  { slots, thread }: RecoveryParts,
+  wanted: number | SlotTenant,
+): SlotInfo | undefined {
+  const found = slots.taken().filter((info) => isWanted(info, wanted));
+  const dead = found.filter((info) => info.dead);
+  const tenants = dead.length > 0 ? dead : found;
+  const name = typeof wanted === 'number' ? `thread ${wanted}` : JSON.stringify(wanted);
+  if (tenants.length > 1) {
+    throw new RangeError(`${tenants.length} slots are of ${name}: reap one by its slot and generation`);
+  }
+  const [tenant] = tenants;
+  if (tenant === undefined) {
+    if (slots.hadTenant(wanted)) return undefined;
+    throw new RangeError(`no thread slot of the heap is, or was of late, of ${name}`);
+  }
+  if (tenant.slot === thread.slot) throw new RangeError(`${name} is the calling thread, which is not dead`);
+  return tenant;
+}
+
+function isWanted({ threadId, slot, generation }: SlotInfo, wanted: number | SlotTenant): boolean {
+  if (typeof wanted === 'number') return threadId === wanted;
+  return wanted.slot === slot && wanted.generation === generation;
+}
+
+/** Throws unless `wanted` can name a thread. */
+export function checkTenant(wanted: unknown): asserts wanted is number | SlotTenant {
+  if (typeof wanted === 'number') {
+    checkInteger('thread id', wanted, 0, 2 ** 31 - 2);
+    return;
+  }
+  const { slot, generation } = (wanted ?? {}) as Partial<SlotTenant>;
+  if (Number.isInteger(slot) && Number.isInteger(generation)) return;
+  throw new TypeError(
+    'reap wants the id of a thread, or its { slot, generation } as heap.threads() shows it',
+  );
+}
+
+/** Recovers what the thread in a slot left. It must be dead: nothing of it may run any more. */
+export function reapTenant(parts: RecoveryParts, tenant: SlotInfo, reclaim: boolean): ReapReport {
+  const { slots, lock, allocator } = parts;
+  const { threadId, slot, generation } = tenant;
+  const report = { threadId, slot, generation, reclaimed: reclaim };
+  slots.markDead(slot, generation);
+  let left: Reclaimed;
+  lock.acquire();
+  try {
+    // Another thread may have been faster.
+    if (!slots.isTenant(tenant)) return { ...report, ...NOTHING };
+    slots.wakeSleepers(slot);
+    left = allocator.reclaimOf(ownerBits(slot, generation), reclaim);
+    slots.free(slot);
+  } finally {
+    lock.release();
+  }
+  // They are this thread's now: should it die, they are found as what it owned.
+  if (reclaim) for (const address of left.owned) parts.drop(address);
+  return { ...report, ...left };
+}
+
+const NOTHING = Object.freeze({ returnedBlocks: 0, returnedBytes: 0, owned: [], ownedBytes: 0 });
+
+/** What a thread reports that was reaped before. */
+export function reapedBefore(wanted: number | SlotTenant): ReapReport {
+  const { slot = 0, generation = 0 } = typeof wanted === 'number' ? {} : wanted;
+  const threadId = typeof wanted === 'number' ? wanted : -1;
+  return { threadId, slot, generation, reclaimed: false, ...NOTHING };
+}
