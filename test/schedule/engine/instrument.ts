@@ -48,7 +48,7 @@ const STORING = /Store|Exchange|Add|Sub|And|Or/;
 const BULK = new Set(['fill', 'copyWithin', 'set', 'slice']);
 /** Methods that call their argument at once and cannot be left in between. */
 const NATIVE =
-  /^(forEach|map|filter|some|every|find|findIndex|findLast|reduce|flatMap|sort|from|replace|then|catch|finally|addEventListener|Promise|onExit|setTimeout|setInterval|registerKind|FinalizationRegistry|Proxy|defineProperty|defineProperties|refusing|register)$/;
+  /^(forEach|map|filter|some|every|find|findIndex|findLast|reduce|flatMap|sort|from|replace|then|catch|finally|addEventListener|Promise|onExit|setTimeout|setInterval|FinalizationRegistry|Proxy|defineProperty|defineProperties|refusing)$/;
 /** Methods that the language or the console calls. */
 const CALLED_BY_OTHERS = new Set(['toJSON', 'toString', 'valueOf', 'get', 'set', 'has', 'next', 'return']);
 
@@ -91,11 +91,11 @@ function unwrapped(node: Node): Node {
     : node;
 }
 
-/** The name that a key, a callee or a property goes by; private names with their `#`. */
+/** The name that a key, a callee or a property goes by; private ones without their `#`. */
 function nameOf(node: Node | null | undefined): string {
   if (node === null || node === undefined) return '';
   if (node.type === 'Identifier') return node.name;
-  if (node.type === 'PrivateName') return `#${node.id.name}`;
+  if (node.type === 'PrivateName') return node.id.name;
   if (/MemberExpression$/.test(node.type)) return node.computed ? '' : nameOf(node.property);
   if (/^TS/.test(node.type)) return nameOf(unwrapped(node));
   return '';
