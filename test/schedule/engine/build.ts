@@ -3,7 +3,8 @@
  *
  *     node_modules/.cache/explored/<hash>/
  *       engine/*.mjs            as it is: one for all threads
- *       0/ … 4/                 a copy for each thread, 0 sets up and checks: workers share no modules either
+ *       0/                      sets up and checks: not instrumented
+ *       1/ … 4/                 a copy for each thread: workers share no modules either
  *         src/**.mjs
  *         scenarios/*.mjs
  *
@@ -28,7 +29,8 @@ const SCENARIOS = 'test/schedule/scenarios';
 const COPIES = 5;
 const DAY_MS = 86_400_000;
 /** Not explored: what runs in no thread of a scenario, or has a stand-in. */
-const LEFT_OUT = /^src\/(threads|platform|index\.ts|memory\/atomics\.ts)/;
+const LEFT_OUT = /^src\/(threads|platform|index\.ts)/;
+const ATOMICS = 'src/memory/atomics.ts';
 
 /** A change of a source's text. */
 export interface Mutation {
@@ -95,15 +97,19 @@ async function build(mutations: readonly Mutation[]): Promise<string> {
   const partial = `${folder}.${process.pid}`;
   const sites: Site[] = [];
   const parsed = new Map([...texts].map(([path, text]) => [path, parseFile(text)] as const));
-  const explored = [...texts.keys()].filter((path) => !path.startsWith(ENGINE));
+  const copied = [...texts.keys()].filter((path) => !path.startsWith(ENGINE));
+  const explored = copied.filter((path) => path !== ATOMICS);
   const names = namesIn(explored.map((path) => parsed.get(path)!));
   for (const path of explored) {
-    const text = texts.get(path)!;
-    const made = new Instrument(path, text, names, sites, (to) => relative(dirname(outOf(path)), outOf(resolved(path, to))).replace(/^(?!\.)/, './'));
-    await write(partial, path, made.rewrite(parsed.get(path)!));
+    const made = new Instrument(path, texts.get(path)!, names, sites, (to) => moved(path, to, true));
+    await write(partial, path, made.rewrite(parsed.get(path)!), threadCopies());
+  }
+  const imports = /(?<=^(?:import|\} from|import .* from|export .* from) ')([.#][^']*)(?=';$)/gm;
+  for (const path of copied) {
+    await write(partial, path, texts.get(path)!.replace(imports, (to) => moved(path, to, false)), ['0']);
   }
   for (const path of texts.keys()) {
-    if (path.startsWith(ENGINE)) await write(partial, path, texts.get(path)!.replace(/'(\.\/[^']+)\.ts'/g, "'$1.mjs'"));
+    if (path.startsWith(ENGINE)) await write(partial, path, texts.get(path)!.replace(imports, (to) => to.replace('.ts', '.mjs')), ['0']);
   }
   writeFileSync(join(partial, 'sites.json'), JSON.stringify(sites));
   writeFileSync(join(partial, 'names.json'), JSON.stringify(spelled(names)));
@@ -129,20 +135,24 @@ function outOf(path: string): string {
   return path.replace(SCENARIOS, 'scenarios').replace(/\.ts$/, '.mjs');
 }
 
-/** The file that an import leads to. */
-function resolved(from: string, specifier: string): string {
-  if (specifier === '$runtime') return `${ENGINE}/runtime.ts`;
-  if (specifier === '#platform') return `${ENGINE}/platform.ts`;
-  const path = posix.join(posix.dirname(from), specifier);
-  return path === 'src/memory/atomics.ts' ? `${ENGINE}/atomics.ts` : path;
+/** Where an import leads in a copy; in the explored ones to the stand-in for atomic operations. */
+function moved(from: string, specifier: string, explored: boolean): string {
+  let to = posix.join(posix.dirname(from), specifier);
+  if (specifier === '$runtime') to = `${ENGINE}/runtime.ts`;
+  else if (specifier === '#platform') to = `${ENGINE}/platform.ts`;
+  else if (to === ATOMICS && explored) to = `${ENGINE}/atomics.ts`;
+  return relative(dirname(outOf(from)), outOf(to)).replace(/^(?!\.)/, './');
 }
 
-/** Strips the types and writes the file, the explored ones once for each thread. */
-async function write(folder: string, path: string, text: string): Promise<void> {
+function threadCopies(): string[] {
+  return Array.from({ length: COPIES - 1 }, (_, i) => String(i + 1));
+}
+
+/** Strips the types and writes the file into copies. */
+async function write(folder: string, path: string, text: string, copies: readonly string[]): Promise<void> {
   const { code } = await transformWithOxc(text, path, { target: 'es2022', sourcemap: false });
-  const isEngine = path.startsWith(ENGINE);
-  for (let copy = 0; copy < (isEngine ? 1 : COPIES); copy++) {
-    const to = join(folder, String(copy), outOf(path));
+  for (const copy of copies) {
+    const to = join(folder, copy, outOf(path));
     mkdirSync(dirname(to), { recursive: true });
     writeFileSync(to, code);
   }
