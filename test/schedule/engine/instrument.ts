@@ -49,6 +49,8 @@ const BULK = new Set(['fill', 'copyWithin', 'set', 'slice']);
 /** Methods that call their argument at once and cannot be left in between. */
 const NATIVE =
   /^(forEach|map|filter|some|every|find|findIndex|findLast|reduce|flatMap|sort|from|replace|then|catch|finally|addEventListener|Promise|onExit|setTimeout|setInterval|FinalizationRegistry|Proxy|defineProperty|defineProperties|refusing)$/;
+/** Those of arrays that the runtime has in a form that can be left. */
+const OF_ARRAYS = /^(forEach|map|filter|some|every|find|flatMap)$/;
 /** Methods that the language or the console calls. */
 const CALLED_BY_OTHERS = new Set(['toJSON', 'toString', 'valueOf', 'get', 'set', 'has', 'next', 'return']);
 
@@ -115,6 +117,12 @@ function isElement(node: Node): boolean {
   return !/^[A-Z][A-Z_0-9]+$/.test(nameOf(object)) || object.type !== 'Identifier';
 }
 
+/** Whether the function is what a method of an array calls for each element. */
+function isArrayCallback(node: Node, parent: Node | undefined): boolean {
+  if (parent === undefined || !isCall(parent) || parent.arguments[0] !== node) return false;
+  return parent.callee.type === 'MemberExpression' && OF_ARRAYS.test(nameOf(parent.callee));
+}
+
 /** Whether the function can become a generator, given the call that it is an argument of. */
 function isExplorable(node: Node, parents: readonly Node[]): boolean {
   if (node.async === true) return false;
@@ -127,7 +135,8 @@ function isExplorable(node: Node, parents: readonly Node[]): boolean {
     return true;
   }
   if (parent !== undefined && (isCall(parent) || parent.type === 'NewExpression')) {
-    if (parent.callee !== node && NATIVE.test(nameOf(parent.callee))) return false;
+    if (parent.callee === node || isArrayCallback(node, parent)) return true;
+    if (NATIVE.test(nameOf(parent.callee))) return false;
   }
   return true;
 }
@@ -173,9 +182,12 @@ export function namesIn(files: readonly Node[]): Names {
       const canStop = isExplorable(node, parents);
       // A callback of an array method belongs to who calls that.
       if (canStop || inside === undefined || node.kind !== undefined) {
+        const isCallback = isArrayCallback(node, parents.at(-1));
+        const name = isCallback ? `callback ${callables.length}` : namesOf(node, parents.at(-1));
+        if (isCallback) inside?.calls.add(name);
         here = {
           node,
-          name: namesOf(node, parents.at(-1)),
+          name,
           calls: new Set(),
           reads: new Set(),
           isGetter: node.kind === 'get',
@@ -358,7 +370,9 @@ export class Instrument {
     if (node.type !== 'ArrowFunctionExpression' && !node.body) return this.source(node);
     const parents = this.parents.slice(0, -1);
     const name = namesOf(node, parents.at(-1));
-    const stops = this.names.reaching.has(node) && isExplorable(node, parents) && this.frame.mode !== 'native';
+    const canStop = isExplorable(node, parents) && this.frame.mode !== 'native';
+    const inStep = isArrayCallback(node, parents.at(-1)) && this.frame.mode === 'sync';
+    const stops = this.names.reaching.has(node) && canStop && !inStep;
     const mode = node.async ? 'native' : stops ? 'explored' : 'sync';
     const collects = node.generator === true && mode !== 'native';
     const params = new Set([...this.frame.params, ...node.params.map((param: Node) => paramName(param))]);
@@ -496,6 +510,10 @@ export class Instrument {
     }
     if (nameOf(node.callee.object) === 'performance' && name === 'now') return '$.now()';
     if (BULK.has(name) && node.callee.type === 'MemberExpression') return this.bulkForm(node, name);
+    const callback = node.arguments[0];
+    if (callback && this.frame.mode === 'explored' && isArrayCallback(callback, node) && isFunction(callback) && this.names.reaching.has(callback)) {
+      return `(yield* $.each(${this.render(node.callee.object)}, '${name}', ${this.render(callback)}))`;
+    }
     const isParam = isName && this.frame.params.has(name);
     if (!isParam && !this.names.explored.has(name)) return this.copy(node);
     if (this.frame.mode === 'sync') return `$.drive(${this.copy(node)})`;

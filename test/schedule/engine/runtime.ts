@@ -251,6 +251,30 @@ export function bulkNow(view: View, name: string, site: number, args: readonly u
   return (view as unknown as Record<string, (...args: unknown[]) => unknown>)[name]!(...args);
 }
 
+type Callback = (value: unknown, index: number, list: unknown[]) => unknown;
+
+/** As `list.map(callback)` and the like, where the callback can be left. */
+export function* each(list: unknown, name: string, callback: Callback): Generator<void, unknown> {
+  if (!Array.isArray(list)) return yield* whole((list as Record<string, (fn: Callback) => unknown>)[name]!(callback));
+  const answers: unknown[] = [];
+  for (let i = 0; i < list.length; i++) {
+    const answer = yield* whole(callback(list[i], i, list));
+    if (name === 'some' && answer) return true;
+    if (name === 'every' && !answer) return false;
+    if (name === 'find' && answer) return list[i];
+    answers.push(answer);
+  }
+  if (name === 'filter') return list.filter((_, i) => answers[i]);
+  if (name === 'map') return answers;
+  if (name === 'flatMap') return answers.flat();
+  return name === 'every' ? true : name === 'some' ? false : undefined;
+}
+
+/** What a call came to, once it has ended. */
+function* whole(made: unknown): Generator<void, unknown> {
+  return made instanceof Fiber ? yield* made as unknown as Generator<void, unknown> : made;
+}
+
 // ── Waiting ─────────────────────────────────────────────────────────────────────────────────────
 
 /** The time in ms, as `performance.now()` tells it to the threads. */

@@ -10,7 +10,8 @@ import { PoolAllocator } from '../../../src/allocators/pool.ts';
 import { TlsfAllocator } from '../../../src/allocators/tlsf.ts';
 import { type Address, NULL } from '../../../src/memory/address.ts';
 import type { Memory } from '../../../src/memory/memory.ts';
-import type { AllowedRace, Scenario } from '../engine/scenario.ts';
+import type { Scenario } from '../engine/scenario.ts';
+import { UNLOCKED_READS } from './races.ts';
 import { expectStamp, stamp } from './stamps.ts';
 
 const START = 64;
@@ -47,24 +48,6 @@ function give(allocator: Allocator, world: World, address: Address): void {
   allocator.free(address);
 }
 
-const READS_WITHOUT_LOCK: readonly AllowedRace[] = [
-  {
-    reason: 'a live block lies below `next`, which only goes up meanwhile',
-    between: ['BumpAllocator.next'],
-    and: ['BumpAllocator.#setNext'],
-  },
-  {
-    reason: 'whoever holds a block reads its own geometry: others change no bit of it but "below free"',
-    between: ['BoundaryTags.usableSize', 'BoundaryTags.keptAlign', 'BoundaryTags.ownershipIndex'],
-    and: ['BoundaryTags.coalesce'],
-  },
-  {
-    reason: 'the block above a live one starts where it starts, and never says "below free"',
-    between: ['BoundaryTags.ownershipIndex'],
-    and: ['BoundaryTags.allocBlock', 'BoundaryTags.freeBlock'],
-  },
-];
-
 type Body = (allocator: Locked, memory: Memory, world: World, id: number) => void;
 
 /** Threads on one locked allocator; at the end all is free and in one piece, as after `create`. */
@@ -91,7 +74,7 @@ function sharing(allocator: AlgorithmClass, bodies: readonly Body[], lock: LockK
         throw new Error(`${liveBlocks} blocks are left, ${largestFree} of ${whole} bytes are in one piece`);
       }
     },
-    races: READS_WITHOUT_LOCK,
+    races: UNLOCKED_READS,
   };
 }
 

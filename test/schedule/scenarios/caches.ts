@@ -3,8 +3,8 @@
 import type { Heap } from '../../../src/heap/heap.ts';
 import { type Address, NULL } from '../../../src/memory/address.ts';
 import { atomicLoad, atomicStore, pause } from '../../../src/memory/atomics.ts';
-import type { AllowedRace } from '../engine/scenario.ts';
 import { onHeap } from './heap-scene.ts';
+import { OWNERSHIP_WALKS, RACING_FREES, UNLOCKED_READS } from './races.ts';
 import { expectStamp, stamp } from './stamps.ts';
 
 /** Two of these make a batch, four fill a cache. */
@@ -26,9 +26,9 @@ function take(heap: Heap, size = SIZE): Address {
   return address;
 }
 
-const CACHE_RACES: readonly AllowedRace[] = [];
+const races = [...UNLOCKED_READS, ...OWNERSHIP_WALKS];
 
-const nothing = { prepare: () => undefined, world, races: CACHE_RACES };
+const nothing = { prepare: () => undefined, world, races };
 
 function freeHeld(heap: Heap, _prepared: unknown, shared?: World): void {
   for (const address of shared?.held ?? []) heap.free(address);
@@ -97,7 +97,7 @@ const mailbox = {
 /** One thread allocates, the other frees: its cache overflows to the transfer list. */
 export const remoteFree = onHeap({
   ...mailbox,
-  races: CACHE_RACES,
+  races,
   threads: [
     (heap, box) => () => {
       for (let i = 0; i < 6; i++) put(heap, box, take(heap));
@@ -119,7 +119,7 @@ export const racingFrees = onHeap<Address, World>({
     if (shared === undefined) heap.free(address);
   },
   world,
-  races: CACHE_RACES,
+  races: [...races, ...RACING_FREES],
   threads: [1, 2].map(() => (heap: Heap, address: Address) => () => {
     try {
       heap.free(address);
