@@ -57,3 +57,6 @@ export const CHANNEL_RUNS: readonly AllowedRace[] = [
     and: ['Channel.freeRun', 'Channel.publishRun'],
   },
 ];
+
+/** Maps: readers that take no lock, and look afterwards whether a writer was there. */
+export const MAP_READERS: readonly AllowedRace[] = [];
