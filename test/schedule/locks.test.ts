@@ -1,22 +1,4 @@
 import { exploreAll } from './exploring.ts';
+import * as scenarios from './scenarios/locks.ts';
 
-exploreAll(
-  'locks',
-  [
-    'parkTwo',
-    'parkTwice',
-    'parkThree',
-    'spinTwo',
-    'spinThree',
-    'tryAndWait',
-    'twoLocks',
-    'readAndWrite',
-    'writersAndReader',
-    'readersAndWriter',
-    'onePermit',
-    'onePermitThree',
-    'manyPermits',
-    'addedPermits',
-  ],
-  { preemptions: 2, most: 2000, random: 1500, races: 300, pct: 1500 },
-);
+exploreAll('locks', scenarios, { preemptions: 2, most: 2000, random: 2500, races: 300, pct: 2500 });

@@ -26,6 +26,7 @@ interface Mutant {
 
 const LOCK = 'src/sync/lock.ts';
 const PARK = 'src/sync/park-lock.ts';
+const RING = 'src/channels/spsc-ring.ts';
 const LIST = 'src/allocators/linked-list.ts';
 const LOCKED = 'src/allocators/locked.ts';
 
@@ -37,8 +38,8 @@ const mutants: readonly Mutant[] = [
     mutations: [
       {
         file: LOCK,
-        from: 'const contended = compareExchange(this.i32, this.index, 0, thread.token) !== 0;',
-        to: 'const contended = atomicLoad(this.i32, this.index) !== 0; if (!contended) atomicStore(this.i32, this.index, thread.token);',
+        from: 'if (compareExchange(this.i32, this.index, 0, thread.token) !== 0) {',
+        to: 'const taken = atomicLoad(this.i32, this.index); if (taken === 0) atomicStore(this.i32, this.index, thread.token); if (taken !== 0) {',
       },
     ],
     finds: /counter is 1, not 2|is not held by this thread/,
@@ -78,6 +79,55 @@ const mutants: readonly Mutant[] = [
       },
     ],
     finds: /a writer was in while another read/,
+  },
+  {
+    name: 'two stores in the wrong order: an item is published before it is written',
+    file: 'channels',
+    scenario: 'ring',
+    mutations: [
+      { file: RING, from: 'this.items.write(address, value);\n    // Publishes', to: '// Publishes' },
+      {
+        file: RING,
+        from: 'return CLOSED;\n    }\n    if ((atomicLoad(i32, this.itemsEvent)',
+        to: 'return CLOSED;\n    }\n    this.items.write(address, value);\n    if ((atomicLoad(i32, this.itemsEvent)',
+      },
+    ],
+    finds: /received/,
+  },
+  {
+    name: 'a list of free blocks whose head is read before the lock is taken',
+    file: 'caches',
+    scenario: 'remoteFree',
+    mutations: [
+      {
+        file: 'src/allocators/transfer-list.ts',
+        from: 'const contended = this.lock.acquire();',
+        to: 'this.early = this.u32[this.word + HEAD]!; const contended = this.lock.acquire();',
+      },
+      {
+        file: 'src/allocators/transfer-list.ts',
+        from: `push(unit: number): void {
+    const { u32, word } = this;
+    const head = u32[word + HEAD]!;`,
+        to: `push(unit: number): void {
+    const { u32, word } = this;
+    const head = this.early;`,
+      },
+    ],
+    finds: /transfer list|blocks are live|twice|overwritten/,
+  },
+  {
+    name: 'a lost wake-up: a receiver that does not look again before it sleeps',
+    file: 'channels',
+    scenario: 'oneByOne',
+    mutations: [
+      {
+        file: 'src/channels/waiting.ts',
+        from: "if (condition.isReady()) return 'ready';\n      const left = deadline - performance.now();\n      if (left <= 0) return 'time is up';\n      wait(",
+        to: "const left = deadline - performance.now();\n      if (left <= 0) return 'time is up';\n      wait(",
+      },
+    ],
+    finds: /lost wake-up/,
   },
   {
     name: 'a lost wake-up: who was woken forgets that others may sleep',

@@ -12,7 +12,16 @@
  */
 
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, posix, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { transformWithOxc } from 'vite';
@@ -67,7 +76,9 @@ export async function load(scenarios: string, ...mutations: Mutation[]): Promise
   const engine = (await open('engine/explore.mjs')) as unknown as typeof Explore;
   const copies: Explore.Copy[] = [];
   for (let copy = 0; copy < COPIES; copy++) {
-    const { Memory } = (await open(`${copy}/src/memory/memory.mjs`)) as { Memory: typeof import('../../../src/memory/memory.ts').Memory };
+    const { Memory } = (await open(`${copy}/src/memory/memory.mjs`)) as {
+      Memory: typeof import('../../../src/memory/memory.ts').Memory;
+    };
     const module = (await open(`${copy}/scenarios/${scenarios}.mjs`)) as Record<string, Scenario>;
     copies.push({ attach: (buffer: SharedArrayBuffer): Memory => Memory.attach(buffer), scenarios: module });
   }
@@ -90,7 +101,10 @@ async function build(mutations: readonly Mutation[]): Promise<string> {
     ),
   );
   for (const mutation of [...TUNINGS, ...mutations]) mutate(texts, mutation);
-  const hash = createHash('sha256').update(JSON.stringify([...texts])).digest('hex').slice(0, 16);
+  const hash = createHash('sha256')
+    .update(JSON.stringify([...texts]))
+    .digest('hex')
+    .slice(0, 16);
   const folder = join(CACHE, hash);
   if (existsSync(folder)) return folder;
   forgetOld();
@@ -106,10 +120,21 @@ async function build(mutations: readonly Mutation[]): Promise<string> {
   }
   const imports = /(?<=^(?:import|\} from|import .* from|export .* from) ')([.#][^']*)(?=';$)/gm;
   for (const path of copied) {
-    await write(partial, path, texts.get(path)!.replace(imports, (to) => moved(path, to, false)), ['0']);
+    await write(
+      partial,
+      path,
+      texts.get(path)!.replace(imports, (to) => moved(path, to, false)),
+      ['0'],
+    );
   }
   for (const path of texts.keys()) {
-    if (path.startsWith(ENGINE)) await write(partial, path, texts.get(path)!.replace(imports, (to) => to.replace('.ts', '.mjs')), ['0']);
+    if (path.startsWith(ENGINE))
+      await write(
+        partial,
+        path,
+        texts.get(path)!.replace(imports, (to) => to.replace('.ts', '.mjs')),
+        ['0'],
+      );
   }
   writeFileSync(join(partial, 'sites.json'), JSON.stringify(sites));
   writeFileSync(join(partial, 'names.json'), JSON.stringify(spelled(names)));

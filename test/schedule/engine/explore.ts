@@ -38,7 +38,7 @@ export interface Budget {
 /** A schedule that failed. */
 export interface Failure {
   readonly error: Error;
-  /** What `replay` takes: `random 17`, `pct 3 60 17`, `exhaustive 2 0 0 1 0 2`. */
+  /** What `replay` takes: `random 17`, `pct 3 60 17`, `exhaustive 2 17:1 40:2`. */
   readonly schedule: string;
   /** The thread that threw; 0: the check. */
   readonly thread: number;
@@ -107,7 +107,8 @@ export class Explorer {
     const strategy = new Exhaustive(preemptions);
     for (let count = 0; count < most; count++) {
       const failure = this.run(strategy, false);
-      if (failure !== undefined) return this.traced(`exhaustive ${preemptions} ${strategy.path.join(' ')}`, failure);
+      if (failure !== undefined)
+        return this.traced(`exhaustive ${preemptions} ${spellPath(strategy.path)}`, failure);
       if (!strategy.advance()) {
         this.complete = true;
         break;
@@ -141,14 +142,16 @@ export class Explorer {
     if (kind === 'random') strategy = new RandomWalk(first);
     else if (kind === 'pct') strategy = new Pct(seed, this.scenario.threads.length, first, expected);
     else {
-      strategy = new Exhaustive(first, numbers.slice(1).map(Number));
+      strategy = new Exhaustive(first, readPath(numbers.slice(1)));
     }
     const failure = this.run(strategy, checkRaces, true);
     return failure === undefined ? undefined : { ...failure, schedule, trace: this.trace() };
   }
 
   private traced(schedule: string, failure: Pick<Failure, 'error' | 'thread'>, checkRaces = false): Failure {
-    return this.replay(schedule, checkRaces) ?? { ...failure, schedule, trace: 'not found again when replayed' };
+    return (
+      this.replay(schedule, checkRaces) ?? { ...failure, schedule, trace: 'not found again when replayed' }
+    );
   }
 
   private run(
@@ -159,7 +162,10 @@ export class Explorer {
     const { scenario, copies, memories, name } = this;
     this.schedules++;
     this.bytes.set(this.laid);
-    races.begin(scenario.bytes, checkRaces ? (first, second, address) => this.raced(first, second, address) : undefined);
+    races.begin(
+      scenario.bytes,
+      checkRaces ? (first, second, address) => this.raced(first, second, address) : undefined,
+    );
     try {
       const world = runtime.drive(scenario.world());
       const tables = scenario.threads.map(table);
@@ -184,7 +190,9 @@ export class Explorer {
 
   private raced(first: number, second: number, address: number): void {
     const [one, other] = [this.sites[first]!, this.sites[second]!];
-    const found = this.scenario.races?.find((allowed) => fits(allowed, one, other) || fits(allowed, other, one));
+    const found = this.scenario.races?.find(
+      (allowed) => fits(allowed, one, other) || fits(allowed, other, one),
+    );
     if (found !== undefined) {
       this.allowed.add(found.reason);
       return;
@@ -195,7 +203,10 @@ export class Explorer {
   private trace(): string {
     return runtime.switches
       .slice(-40)
-      .map(({ thread, step, site }) => `  step ${step}: thread ${thread} left before ${spell(this.sites[site]!)}`)
+      .map(
+        ({ thread, step, site }) =>
+          `  step ${step}: thread ${thread} left before ${spell(this.sites[site]!)}`,
+      )
       .join('\n');
   }
 
@@ -219,6 +230,21 @@ const CHECKER = 99;
 /** What a thread has on its global object: see src/heap/attached.ts. */
 function table(): object {
   return { heaps: new Map(), fallback: undefined };
+}
+
+/** The choices that are not the first, with their places. */
+function spellPath(path: readonly number[]): string {
+  return path.flatMap((choice, at) => (choice === 0 ? [] : `${at}:${choice}`)).join(' ');
+}
+
+function readPath(choices: readonly string[]): number[] {
+  const path: number[] = [];
+  for (const choice of choices.filter((one) => one !== '')) {
+    const [at = 0, chosen = 0] = choice.split(':').map(Number);
+    while (path.length < at) path.push(0);
+    path[at] = chosen;
+  }
+  return path;
 }
 
 function fits({ between, and = between }: AllowedRace, one: Site, other: Site): boolean {

@@ -55,7 +55,19 @@ const OF_ARRAYS = /^(forEach|map|filter|some|every|find|flatMap)$/;
 const CALLED_BY_OTHERS = new Set(['toJSON', 'toString', 'valueOf', 'get', 'set', 'has', 'next', 'return']);
 
 /** Names that are plain fields too often. */
-const NOT_GETTERS = ['length', 'value', 'address', 'kind', 'first', 'end', 'held', 'owner', 'total', 'block', 'words'];
+const NOT_GETTERS = [
+  'length',
+  'value',
+  'address',
+  'kind',
+  'first',
+  'end',
+  'held',
+  'owner',
+  'total',
+  'block',
+  'words',
+];
 
 const PARSER: ParserOptions = {
   sourceType: 'module',
@@ -67,7 +79,16 @@ export function parseFile(text: string): Node {
   return parse(text, PARSER).program as unknown as Node;
 }
 
-const SKIPPED = new Set(['type', 'start', 'end', 'loc', 'extra', 'range', 'leadingComments', 'trailingComments']);
+const SKIPPED = new Set([
+  'type',
+  'start',
+  'end',
+  'loc',
+  'extra',
+  'range',
+  'leadingComments',
+  'trailingComments',
+]);
 
 function childrenOf(node: Node): Node[] {
   const found: Node[] = [];
@@ -88,7 +109,9 @@ function isFunction({ type }: Node): boolean {
 }
 
 function unwrapped(node: Node): Node {
-  return /^(TSNonNullExpression|TSAsExpression|TSSatisfiesExpression|ParenthesizedExpression)$/.test(node.type)
+  return /^(TSNonNullExpression|TSAsExpression|TSSatisfiesExpression|ParenthesizedExpression)$/.test(
+    node.type,
+  )
     ? unwrapped(node.expression)
     : node;
 }
@@ -217,7 +240,8 @@ export function namesIn(files: readonly Node[]): Names {
     size = explored.size + getters.size;
     for (const callable of callables) {
       const { name, calls, reads, isGetter, canStop } = callable;
-      callable.reaches ||= [...calls].some((one) => explored.has(one)) || [...reads].some((one) => getters.has(one));
+      callable.reaches ||=
+        [...calls].some((one) => explored.has(one)) || [...reads].some((one) => getters.has(one));
       if (!callable.reaches || name === '') continue;
       if (canStop) explored.add(name);
       else if (isGetter && !NOT_GETTERS.includes(name)) getters.add(name);
@@ -263,7 +287,13 @@ export class Instrument {
    * @param sites takes the sites; their indexes are the numbers in the code
    * @param rename gives the module that an import is to lead to
    */
-  constructor(path: string, text: string, names: Names, sites: Site[], rename: (specifier: string) => string) {
+  constructor(
+    path: string,
+    text: string,
+    names: Names,
+    sites: Site[],
+    rename: (specifier: string) => string,
+  ) {
     this.path = path;
     this.text = text;
     this.names = names;
@@ -286,7 +316,8 @@ export class Instrument {
   }
 
   private form(node: Node): string {
-    if (/^TS(TypeAnnotation|Interface|TypeAlias|Declare|TypeParameter)/.test(node.type)) return this.source(node);
+    if (/^TS(TypeAnnotation|Interface|TypeAlias|Declare|TypeParameter)/.test(node.type))
+      return this.source(node);
     if (/^(Import|Export(Named|All))Declaration$/.test(node.type)) return this.moduleForm(node);
     if (isFunction(node)) return this.functionForm(node);
     // Outside of functions there is nothing to hold temporaries.
@@ -407,7 +438,8 @@ export class Instrument {
     const { most, collects, mode } = this.frame;
     if (mode === 'native') return isBlock ? body : `(${body})`;
     if (!isBlock) body = `{ return (${body}); }`;
-    const temporaries = most === 0 ? '' : `let ${Array.from({ length: most }, (_, i) => `$${i}`).join(', ')};`;
+    const temporaries =
+      most === 0 ? '' : `let ${Array.from({ length: most }, (_, i) => `$${i}`).join(', ')};`;
     if (temporaries === '' && !collects) return body;
     const open = `{ ${temporaries}${collects ? ' const $out = [];' : ''}`;
     const close = collects ? ' return $out[Symbol.iterator](); }' : '}';
@@ -443,8 +475,7 @@ export class Instrument {
 
   /** Evaluates object and index of an element once, in that order. */
   private element(node: Node, use: (setup: string, view: string, index: string) => string): string {
-    const simple = (part: Node): boolean =>
-      /^(Identifier|NumericLiteral|ThisExpression)$/.test(part.type);
+    const simple = (part: Node): boolean => /^(Identifier|NumericLiteral|ThisExpression)$/.test(part.type);
     const object = unwrapped(node.object);
     const property = unwrapped(node.property);
     return this.temporaries(2, (view, index) => {
@@ -476,7 +507,8 @@ export class Instrument {
         const write = `${view}.$s !== undefined && $.store(${view}, ${index}, ${site}) && (yield), ${view}[${index}] = ${value}`;
         const right = `(${this.render(node.right)})`;
         if (operator === '') return `(${setup}${value} = ${right}, ${write})`;
-        if (/^(\?\?|\|\||&&)$/.test(operator)) return `(${setup}${read}${was} ${operator} (${value} = ${right}, ${write}))`;
+        if (/^(\?\?|\|\||&&)$/.test(operator))
+          return `(${setup}${read}${was} ${operator} (${value} = ${right}, ${write}))`;
         return `(${setup}${read}${value} = ${was} ${operator} ${right}, ${write})`;
       }),
     );
@@ -511,7 +543,13 @@ export class Instrument {
     if (nameOf(node.callee.object) === 'performance' && name === 'now') return '$.now()';
     if (BULK.has(name) && node.callee.type === 'MemberExpression') return this.bulkForm(node, name);
     const callback = node.arguments[0];
-    if (callback && this.frame.mode === 'explored' && isArrayCallback(callback, node) && isFunction(callback) && this.names.reaching.has(callback)) {
+    if (
+      callback &&
+      this.frame.mode === 'explored' &&
+      isArrayCallback(callback, node) &&
+      isFunction(callback) &&
+      this.names.reaching.has(callback)
+    ) {
       return `(yield* $.each(${this.render(node.callee.object)}, '${name}', ${this.render(callback)}))`;
     }
     const isParam = isName && this.frame.params.has(name);
@@ -525,12 +563,16 @@ export class Instrument {
   }
 
   private driven(call: string): string {
-    return this.temporaries(1, (made) => `((${made} = ${call}) instanceof $.Fiber ? yield* ${made} : ${made})`);
+    return this.temporaries(
+      1,
+      (made) => `((${made} = ${call}) instanceof $.Fiber ? yield* ${made} : ${made})`,
+    );
   }
 
   private atomicForm(node: Node, name: string): string {
     const site = this.site(node);
-    const kind = name === 'wait' || name === 'notify' ? 'sync' : STORING.test(name) ? 'atomicStore' : 'atomicLoad';
+    const kind =
+      name === 'wait' || name === 'notify' ? 'sync' : STORING.test(name) ? 'atomicStore' : 'atomicLoad';
     if (this.frame.mode === 'sync') {
       const call = this.copy(node);
       return name === 'wait' ? `$.drive(${call})` : call;

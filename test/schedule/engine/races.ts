@@ -50,7 +50,13 @@ export function begin(bytes: number, to: Report | undefined): void {
   [storeClock, storeSite, loadClock, loadSite, given] = Array.from(
     { length: 5 },
     () => new Int32Array(words * THREADS),
-  ) as [Int32Array<ArrayBuffer>, Int32Array<ArrayBuffer>, Int32Array<ArrayBuffer>, Int32Array<ArrayBuffer>, Int32Array<ArrayBuffer>];
+  ) as [
+    Int32Array<ArrayBuffer>,
+    Int32Array<ArrayBuffer>,
+    Int32Array<ArrayBuffer>,
+    Int32Array<ArrayBuffer>,
+    Int32Array<ArrayBuffer>,
+  ];
   storeMask = new Uint8Array(words * THREADS);
   loadMask = new Uint8Array(words * THREADS);
 }
@@ -85,7 +91,8 @@ function access(thread: number, isStore: boolean, word: number, mask: number, si
     const seen = clocks[thread * THREADS + other]!;
     const at = base + other;
     if (storeClock[at]! > seen && (storeMask[at]! & mask) !== 0) report(storeSite[at]!, site, word * 4);
-    if (isStore && loadClock[at]! > seen && (loadMask[at]! & mask) !== 0) report(loadSite[at]!, site, word * 4);
+    if (isStore && loadClock[at]! > seen && (loadMask[at]! & mask) !== 0)
+      report(loadSite[at]!, site, word * 4);
   }
   const clock = clocks[thread * THREADS + thread]!;
   const at = base + thread;

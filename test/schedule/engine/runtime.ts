@@ -109,7 +109,7 @@ const STORE = 2;
 export function mark<T>(view: T): T {
   if (ArrayBuffer.isView(view) && view.buffer instanceof SharedArrayBuffer) {
     const { BYTES_PER_ELEMENT, byteOffset } = view as unknown as Int32Array;
-    const marked = view as { $s: number; $o: number };
+    const marked = view as unknown as { $s: number; $o: number };
     marked.$s = 31 - Math.clz32(BYTES_PER_ELEMENT);
     marked.$o = byteOffset;
   }
@@ -255,7 +255,8 @@ type Callback = (value: unknown, index: number, list: unknown[]) => unknown;
 
 /** As `list.map(callback)` and the like, where the callback can be left. */
 export function* each(list: unknown, name: string, callback: Callback): Generator<void, unknown> {
-  if (!Array.isArray(list)) return yield* whole((list as Record<string, (fn: Callback) => unknown>)[name]!(callback));
+  if (!Array.isArray(list))
+    return yield* whole((list as Record<string, (fn: Callback) => unknown>)[name]!(callback));
   const answers: unknown[] = [];
   for (let i = 0; i < list.length; i++) {
     const answer = yield* whole(callback(list[i], i, list));
@@ -309,7 +310,8 @@ export function pause(): boolean {
 /** As `Atomics.wait`. */
 export function* sleep(view: View, index: number, value: number, timeout: number): Generator<void, string> {
   if (view[index] !== value) return 'not-equal';
-  if (running === 0 || undivided !== 0) throw new ScheduleError('a constructor, getter or callback had to wait');
+  if (running === 0 || undivided !== 0)
+    throw new ScheduleError('a constructor, getter or callback had to wait');
   const strand = strands[running]!;
   strand.word = view.$o + index * 4;
   strand.deadline = clock + timeout;
@@ -356,7 +358,9 @@ function idle(): void {
   if (first !== 0 && strands[first]!.deadline !== Number.POSITIVE_INFINITY) {
     const strand = strands[first]!;
     if (!strand.isNap && !maySleepOut) {
-      throw new ScheduleError(`lost wake-up: thread ${first} sleeps on the word at ${strand.word}, and all others wait too or have ended`);
+      throw new ScheduleError(
+        `lost wake-up: thread ${first} sleeps on the word at ${strand.word}, and all others wait too or have ended`,
+      );
     }
     clock = Math.max(clock, strand.deadline);
     strand.word = -1;
@@ -416,7 +420,11 @@ export function threadId(): number {
  * @param tables the heaps that each is attached to
  * @throws ScheduleError, and whatever a thread throws; then `running` still names it
  */
-export function run(bodies: readonly (() => unknown)[], tables: readonly unknown[], options: RunOptions): void {
+export function run(
+  bodies: readonly (() => unknown)[],
+  tables: readonly unknown[],
+  options: RunOptions,
+): void {
   start(bodies, tables, options);
   strategy.begin();
   next = strategy.atBlock(ready, 0);
@@ -457,7 +465,9 @@ function start(bodies: readonly (() => unknown)[], tables: readonly unknown[], o
   storesAtIdle = -1;
   running = 0;
   ready = 0;
-  strands = [{ fiber: [][Symbol.iterator](), attached: undefined, word: -1, deadline: 0, isNap: false, woken: false }];
+  strands = [
+    { fiber: [][Symbol.iterator](), attached: undefined, word: -1, deadline: 0, isNap: false, woken: false },
+  ];
   bodies.forEach((body, i) => {
     const made = body();
     const fiber = made instanceof Fiber ? (made as unknown as Iterator<unknown>) : [][Symbol.iterator]();

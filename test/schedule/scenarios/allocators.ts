@@ -51,7 +51,12 @@ function give(allocator: Allocator, world: World, address: Address): void {
 type Body = (allocator: Locked, memory: Memory, world: World, id: number) => void;
 
 /** Threads on one locked allocator; at the end all is free and in one piece, as after `create`. */
-function sharing(allocator: AlgorithmClass, bodies: readonly Body[], lock: LockKind = 'park', options = {}): Scenario<World> {
+function sharing(
+  allocator: AlgorithmClass,
+  bodies: readonly Body[],
+  lock: LockKind = 'park',
+  options = {},
+): Scenario<World> {
   let whole = 0;
   return {
     bytes: BYTES,
@@ -138,7 +143,12 @@ export const buddyThree = sharing(BuddyAllocator, [churn, aligned, keeping]);
 export const buddyResize = sharing(BuddyAllocator, [resizing, churn]);
 export const buddyRealloc = sharing(BuddyAllocator, [reallocating, churn]);
 export const poolChurn = sharing(PoolAllocator as unknown as AlgorithmClass, [churn, churn], 'park', POOL);
-export const poolThree = sharing(PoolAllocator as unknown as AlgorithmClass, [churn, keeping, keeping], 'park', POOL);
+export const poolThree = sharing(
+  PoolAllocator as unknown as AlgorithmClass,
+  [churn, keeping, keeping],
+  'park',
+  POOL,
+);
 export const bumpChurn = sharing(BumpAllocator, [churn, keeping]);
 export const bumpResize = sharing(BumpAllocator, [resizing, reallocating]);
 
@@ -179,7 +189,8 @@ export const claiming: Scenario<World> = {
     (memory) => {
       const opened = Locked.attach(memory, START);
       return () => {
-        if (!opened.extend(1024) || !opened.extend(512)) throw new Error('the bytes above were not to be had');
+        if (!opened.extend(1024) || !opened.extend(512))
+          throw new Error('the bytes above were not to be had');
       };
     },
     (memory, world) => {
@@ -191,6 +202,7 @@ export const claiming: Scenario<World> = {
     const opened = Locked.attach(memory, START);
     opened.verify();
     const { capacity, liveBlocks } = opened.stats();
-    if (capacity !== 4096 + 1536 || liveBlocks !== 0) throw new Error(`${capacity} bytes, ${liveBlocks} blocks`);
+    if (capacity !== 4096 + 1536 || liveBlocks !== 0)
+      throw new Error(`${capacity} bytes, ${liveBlocks} blocks`);
   },
 };

@@ -6,10 +6,10 @@ import type { Heap } from '../../../src/heap/heap.ts';
 import { u32 } from '../../../src/structs/scalars.ts';
 import { struct } from '../../../src/structs/struct.ts';
 import type { Scenario } from '../engine/scenario.ts';
-import { onHeap } from './heap-scene.ts';
-import { OWNERSHIP_WALKS, UNLOCKED_READS } from './races.ts';
+import { onPlainHeap } from './heap-scene.ts';
+import { ARC_CHECKS, OWNERSHIP_WALKS, UNLOCKED_READS } from './races.ts';
 
-const races = [...UNLOCKED_READS, ...OWNERSHIP_WALKS];
+const races = [...UNLOCKED_READS, ...OWNERSHIP_WALKS, ...ARC_CHECKS];
 
 const Config = struct('Config', { port: u32, host: string });
 const HOST = 'a name that lies in a block of its own';
@@ -24,7 +24,7 @@ function check(arc: ConfigArc): void {
 
 /** Each thread owns an Arc and a Weak of one target. What they keep is reclaimed at the end. */
 function owning(...parts: Part[]): Scenario {
-  return onHeap({
+  return onPlainHeap({
     races,
     prepare(heap): ArcHandle<typeof Config> {
       return Arc.create(heap, Config, { port: 80, host: HOST }).move();
@@ -42,8 +42,11 @@ function owning(...parts: Part[]): Scenario {
 }
 
 /** Clones of one Arc, one for each thread, made by the thread that sets up. */
-function sharing(weaks: number, ...parts: ((arc: ConfigArc | undefined, weak: ConfigWeak | undefined) => void)[]): Scenario {
-  return onHeap({
+function sharing(
+  weaks: number,
+  ...parts: ((arc: ConfigArc | undefined, weak: ConfigWeak | undefined) => void)[]
+): Scenario {
+  return onPlainHeap<unknown[], object>({
     races,
     prepare(heap) {
       const first = Arc.create(heap, Config, { port: 80, host: HOST });
@@ -59,7 +62,7 @@ function sharing(weaks: number, ...parts: ((arc: ConfigArc | undefined, weak: Co
       });
     },
     world: () => ({}),
-    threads: parts.map((part, i) => (heap: Heap, handles) => {
+    threads: parts.map((part, i) => (heap: Heap, handles: unknown[]) => {
       if (i < weaks) {
         const weak = Weak.open(heap, handles[i] as never, Config) as ConfigWeak;
         return () => part(undefined, weak);

@@ -7,7 +7,7 @@ import type { Heap } from '../../../src/heap/heap.ts';
 import { f64, u32 } from '../../../src/structs/scalars.ts';
 import { struct } from '../../../src/structs/struct.ts';
 import type { Scenario } from '../engine/scenario.ts';
-import { onHeap } from './heap-scene.ts';
+import { onPlainHeap } from './heap-scene.ts';
 import { CHANNEL_RUNS, OWNERSHIP_WALKS, UNLOCKED_READS } from './races.ts';
 
 const races = [...UNLOCKED_READS, ...OWNERSHIP_WALKS, ...CHANNEL_RUNS];
@@ -22,7 +22,7 @@ type Handle = ChannelHandle<number>;
 type Part = (channel: Channel<number>, world: World, thread: number) => void;
 
 function through(capacity: number, expected: readonly number[], parts: readonly Part[]): Scenario {
-  return onHeap<Handle, World>({
+  return onPlainHeap<Handle, World>({
     races,
     prepare(heap) {
       const channel = Channel.create(heap, f64, { capacity });
@@ -49,7 +49,8 @@ function expectOnce({ got }: World, expected: readonly number[]): void {
   for (const list of got) {
     for (let sender = 0; sender < 3; sender++) {
       const its = list.filter((value) => Math.floor(value / 10) === sender);
-      if (its.some((value, i) => i > 0 && value < its[i - 1]!)) throw new Error(`out of order: ${list.join()}`);
+      if (its.some((value, i) => i > 0 && value < its[i - 1]!))
+        throw new Error(`out of order: ${list.join()}`);
     }
   }
 }
@@ -74,26 +75,34 @@ export const oneByOne = through(1, [1, 2], [send(1, 2), receive(2)]);
 export const twoSenders = through(2, [1, 2, 11], [send(1, 2), send(11), receive(3)]);
 export const twoSendersOneCell = through(1, [1, 11], [send(1), send(11), receive(2)]);
 export const twoReceivers = through(1, [1, 2], [send(1, 2), receive(1), receive(1)]);
-export const closing = through(2, [1, 2], [
-  (channel) => {
-    channel.send(1);
-    channel.send(2);
-    channel.close();
-  },
-  receiveAll,
-]);
-export const closingTwoReceivers = through(2, [1], [
-  (channel) => {
-    channel.send(1);
-    channel.close();
-  },
-  receiveAll,
-  receiveAll,
-]);
+export const closing = through(
+  2,
+  [1, 2],
+  [
+    (channel) => {
+      channel.send(1);
+      channel.send(2);
+      channel.close();
+    },
+    receiveAll,
+  ],
+);
+export const closingTwoReceivers = through(
+  2,
+  [1],
+  [
+    (channel) => {
+      channel.send(1);
+      channel.close();
+    },
+    receiveAll,
+    receiveAll,
+  ],
+);
 
 /** A channel is closed under a sender that waits, or is in the middle: what it was told is what happened. */
-export const closeAgainstSend: Scenario = onHeap<Handle, World>({
-    races,
+export const closeAgainstSend: Scenario = onPlainHeap<Handle, World>({
+  races,
   prepare(heap) {
     return Channel.create(heap, f64, { capacity: 1 }).handle;
   },
@@ -102,7 +111,8 @@ export const closeAgainstSend: Scenario = onHeap<Handle, World>({
     let inside = 0;
     while (channel.tryRecv().status === 'received') inside++;
     channel.destroy();
-    if (world !== undefined && inside !== world.sent) throw new Error(`${world.sent} were sent, ${inside} are inside`);
+    if (world !== undefined && inside !== world.sent)
+      throw new Error(`${world.sent} were sent, ${inside} are inside`);
   },
   world: () => ({ got: [], sent: 0 }),
   threads: [
@@ -128,49 +138,61 @@ export const closeAgainstSend: Scenario = onHeap<Handle, World>({
   ],
 });
 
-export const runs = through(3, [1, 2, 3, 4], [
-  (channel) => {
-    channel.sendAll([1, 2, 3, 4]);
-    channel.close();
-  },
-  (channel, { got }, thread) => {
-    for (;;) {
-      const some = channel.recvMany(3);
-      if (some.length === 0) return;
-      got[thread]!.push(...some);
-    }
-  },
-]);
+export const runs = through(
+  3,
+  [1, 2, 3, 4],
+  [
+    (channel) => {
+      channel.sendAll([1, 2, 3, 4]);
+      channel.close();
+    },
+    (channel, { got }, thread) => {
+      for (;;) {
+        const some = channel.recvMany(3);
+        if (some.length === 0) return;
+        got[thread]!.push(...some);
+      }
+    },
+  ],
+);
 
-export const runsAndSingles = through(3, [1, 2, 3, 11], [
-  (channel) => {
-    channel.sendAll([1, 2, 3]);
-  },
-  send(11),
-  (channel, { got }, thread) => {
-    const mine = got[thread]!;
-    while (mine.length < 4) mine.push(...channel.recvMany(2));
-  },
-]);
+export const runsAndSingles = through(
+  3,
+  [1, 2, 3, 11],
+  [
+    (channel) => {
+      channel.sendAll([1, 2, 3]);
+    },
+    send(11),
+    (channel, { got }, thread) => {
+      const mine = got[thread]!;
+      while (mine.length < 4) mine.push(...channel.recvMany(2));
+    },
+  ],
+);
 
-export const tries = through(1, [1], [
-  (channel, world) => {
-    while (channel.trySend(1) === 'full') world.sent++;
-    channel.trySend(2);
-    channel.close();
-  },
-  (channel, { got }, thread) => {
-    const value = channel.recv();
-    got[thread]!.push(value!);
-    while (channel.tryRecv().status === 'received');
-  },
-]);
+export const tries = through(
+  1,
+  [1],
+  [
+    (channel, world) => {
+      while (channel.trySend(1) === 'full') world.sent++;
+      channel.trySend(2);
+      channel.close();
+    },
+    (channel, { got }, thread) => {
+      const value = channel.recv();
+      got[thread]!.push(value!);
+      while (channel.tryRecv().status === 'received');
+    },
+  ],
+);
 
 const Job = struct('Job', { id: u32, a: f64, b: f64 });
 
 /** Structs by value: a receiver sees all of one, or nothing. */
-export const structs: Scenario = onHeap({
-    races,
+export const structs: Scenario = onPlainHeap({
+  races,
   prepare: (heap) => Channel.create(heap, Job, { capacity: 1 }).handle,
   finish(heap, handle) {
     Channel.open(heap, handle, Job).destroy();
@@ -188,7 +210,8 @@ export const structs: Scenario = onHeap({
       return () => {
         for (let id = 1; id <= 2; id++) {
           const job = channel.recv()!;
-          if (job.id !== id || job.a !== id || job.b !== id) throw new Error(`half a struct: ${JSON.stringify(job)}`);
+          if (job.id !== id || job.a !== id || job.b !== id)
+            throw new Error(`half a struct: ${JSON.stringify(job)}`);
         }
       };
     },
@@ -196,8 +219,8 @@ export const structs: Scenario = onHeap({
 });
 
 /** A box moves from its sender to whoever opens its handle. */
-export const boxMoved: Scenario = onHeap<Handle, { got: number }>({
-    races,
+export const boxMoved: Scenario = onPlainHeap<Handle, { got: number }>({
+  races,
   prepare: (heap) => Channel.create(heap, u32, { capacity: 1 }).handle as Handle,
   finish(heap, handle) {
     Channel.open(heap, handle).destroy();
@@ -228,7 +251,7 @@ export const boxMoved: Scenario = onHeap<Handle, { got: number }>({
 type RingPart = (ring: SpscRing<number>, world: World) => void;
 
 function alongRing(capacity: number, expected: number, parts: readonly RingPart[]): Scenario {
-  return onHeap<SpscRingHandle<number>, World>({
+  return onPlainHeap<SpscRingHandle<number>, World>({
     races,
     prepare: (heap) => SpscRing.create(heap, f64, { capacity }).handle,
     finish(heap, handle, world) {
@@ -281,13 +304,14 @@ export const ringRuns = alongRing(2, 4, [
 ]);
 
 /** Some other thread closes the ring: the consumer gets what was sent before, and no more. */
-export const ringClosed: Scenario = onHeap<SpscRingHandle<number>, World>({
-    races,
+export const ringClosed: Scenario = onPlainHeap<SpscRingHandle<number>, World>({
+  races,
   prepare: (heap) => SpscRing.create(heap, f64, { capacity: 1 }).handle,
   finish(heap, handle, world) {
     SpscRing.open(heap, handle).destroy();
     const count = world?.got.flat().length ?? 0;
-    if (world !== undefined && count !== world.sent) throw new Error(`${world.sent} were sent, ${count} came`);
+    if (world !== undefined && count !== world.sent)
+      throw new Error(`${world.sent} were sent, ${count} came`);
   },
   world: () => ({ got: [[]], sent: 0 }),
   threads: [

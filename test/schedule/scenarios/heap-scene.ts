@@ -24,7 +24,8 @@ export interface HeapScene<P, W> {
   readonly maySleepOut?: boolean;
 }
 
-interface Shared<P, W> {
+/** What the threads of a scene get. */
+export interface Shared<P, W> {
   readonly prepared: P;
   readonly world: W;
 }
@@ -65,6 +66,11 @@ export function onHeap<P, W>(scene: HeapScene<P, W>): Scenario<Shared<P, W>> {
     ...(scene.races === undefined ? {} : { races: scene.races }),
     ...(scene.maySleepOut === undefined ? {} : { maySleepOut: scene.maySleepOut }),
   };
+}
+
+/** The same without thread caches, which would cost more than all else: for what is built on a heap. */
+export function onPlainHeap<P, W>(scene: HeapScene<P, W>): Scenario<Shared<P, W>> {
+  return onHeap({ ...scene, bytes: 20 * 1024, options: { cache: false } });
 }
 
 /** The threads of the schedule have ended without a word: the heap gets back what they had. */

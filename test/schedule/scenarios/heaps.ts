@@ -4,7 +4,7 @@ import { attached } from '../../../src/heap/attached.ts';
 import { Heap } from '../../../src/heap/heap.ts';
 import { ThreadSlots } from '../../../src/heap/slots.ts';
 import { readSuperblock } from '../../../src/heap/superblock.ts';
-import type { Address } from '../../../src/memory/address.ts';
+import { type Address, NULL } from '../../../src/memory/address.ts';
 import type { Scenario } from '../engine/scenario.ts';
 import { onHeap, reapAll } from './heap-scene.ts';
 import { OWNERSHIP_WALKS, UNLOCKED_READS } from './races.ts';
@@ -70,7 +70,7 @@ export const openOrCreate = onHeap<undefined, { found: number[] }>({
   finish(heap) {
     const address = heap.roots.get('meeting');
     heap.roots.delete('meeting');
-    if (address !== undefined) heap.free(address as Address);
+    heap.free(address);
   },
   world: () => ({ found: [] }),
   races,
@@ -101,8 +101,8 @@ export const rootsSetAndGet = onHeap({
     },
     (heap, address) => () => {
       const found = heap.roots.get('one');
-      if (found !== undefined && found !== address) throw new Error(`a root leads to ${found}`);
-      if (heap.roots.get('two') === undefined) heap.roots.set('two', address);
+      if (found !== NULL && found !== address) throw new Error(`a root leads to ${found}`);
+      if (heap.roots.get('two') === NULL) heap.roots.set('two', address);
     },
   ],
 });
@@ -143,9 +143,10 @@ const dead = { prepare: bury, finish: exhume, races };
 export const reapAndAttach = onHeap<Dead, undefined>({
   ...dead,
   threads: [
-    (heap, { slot, generation }) => () => {
-      heap.reap({ slot, generation });
-    },
+    (heap, { slot, generation }) =>
+      () => {
+        heap.reap({ slot, generation });
+      },
     (heap) => () => {
       const buffer = heap.buffer;
       const address = heap.alloc(240);
@@ -172,9 +173,10 @@ export const reapTwice = onHeap<Dead, undefined>({
 export const reclaim = onHeap<Dead, undefined>({
   ...dead,
   threads: [
-    (heap, { slot, generation }) => () => {
-      heap.reap({ slot, generation }, { reclaim: true });
-    },
+    (heap, { slot, generation }) =>
+      () => {
+        heap.reap({ slot, generation }, { reclaim: true });
+      },
     (heap) => () => {
       const a = heap.alloc(240);
       const b = heap.alloc(100);
@@ -188,11 +190,12 @@ export const reclaim = onHeap<Dead, undefined>({
 export const markAndRecover = onHeap<Dead, undefined>({
   ...dead,
   threads: [
-    (heap, { slot, generation }) => () => {
-      const { slots, maxThreads } = readSuperblock(heap.memory);
-      new ThreadSlots(heap.memory, slots, maxThreads).markDead(slot, generation);
-      heap.recover();
-    },
+    (heap, { slot, generation }) =>
+      () => {
+        const { slots, maxThreads } = readSuperblock(heap.memory);
+        new ThreadSlots(heap.memory, slots, maxThreads).markDead(slot, generation);
+        heap.recover();
+      },
     (heap) => () => {
       heap.recover();
       heap.free(heap.alloc(32));

@@ -22,7 +22,8 @@ const WORDS = 1024 as Address;
 
 function expectCount(memory: Memory, index: number, expected: number): void {
   const found = memory.i32[index]!;
-  if (found !== expected) throw new Error(`the counter is ${found}, not ${expected}: two were inside at once`);
+  if (found !== expected)
+    throw new Error(`the counter is ${found}, not ${expected}: two were inside at once`);
 }
 
 /** A counter that is read and written in two steps. */

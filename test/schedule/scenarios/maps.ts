@@ -8,7 +8,7 @@ import type { Field } from '../../../src/structs/field.ts';
 import { f64, i32, u32 } from '../../../src/structs/scalars.ts';
 import { struct } from '../../../src/structs/struct.ts';
 import type { Scenario } from '../engine/scenario.ts';
-import { onHeap } from './heap-scene.ts';
+import { onPlainHeap } from './heap-scene.ts';
 import { MAP_READERS, OWNERSHIP_WALKS, UNLOCKED_READS } from './races.ts';
 
 const races = [...UNLOCKED_READS, ...OWNERSHIP_WALKS, ...MAP_READERS];
@@ -30,8 +30,11 @@ interface MapScene {
 }
 
 /** Threads on one map of one shard. */
-function on({ key = u32, value = u32, options = { shards: 1 }, entries = [], end }: MapScene, ...parts: Part<AnyMap>[]): Scenario {
-  return onHeap<unknown, unknown[]>({
+function on(
+  { key = u32, value = u32, options = { shards: 1 }, entries = [], end }: MapScene,
+  ...parts: Part<AnyMap>[]
+): Scenario {
+  return onPlainHeap<unknown, unknown[]>({
     races,
     prepare(heap) {
       const map = SharedMap.create(heap, key, value, options) as AnyMap;
@@ -44,7 +47,8 @@ function on({ key = u32, value = u32, options = { shards: 1 }, entries = [], end
       const inside = [...map.entries()] as [unknown, unknown][];
       inside.sort((one, other) => (String(one[0]) < String(other[0]) ? -1 : 1));
       const isRight = found === undefined || end === undefined || end(inside, found);
-      if (!isRight) throw new Error(`the map holds ${JSON.stringify(inside)}; found was ${JSON.stringify(found)}`);
+      if (!isRight)
+        throw new Error(`the map holds ${JSON.stringify(inside)}; found was ${JSON.stringify(found)}`);
       map.destroy();
     },
     world: () => [],
@@ -82,7 +86,11 @@ export const getAndSet = on(
   get(1),
   set([1, 20]),
 );
-export const setAndSet = on({ end: ([entry]) => entry![1] === 10 || entry![1] === 20 }, set([1, 10]), set([1, 20]));
+export const setAndSet = on(
+  { end: ([entry]) => entry![1] === 10 || entry![1] === 20 },
+  set([1, 10]),
+  set([1, 20]),
+);
 export const setApart = on({ end: keysAre(1, 2) }, set([1, 10]), set([2, 20]));
 export const setAndDelete = on({ entries: [[1, 10]] }, set([1, 20]), remove(1), get(1));
 
@@ -115,7 +123,12 @@ export const wholeStructs = on(
 const TEXT = 'a text that is too long for its slot';
 
 export const strings = on(
-  { key: string, value: f64, entries: [[TEXT, 1]], end: (_, [seen]) => seen === 1 || seen === 2 || seen === undefined },
+  {
+    key: string,
+    value: f64,
+    entries: [[TEXT, 1]],
+    end: (_, [seen]) => seen === 1 || seen === 2 || seen === undefined,
+  },
   get(TEXT),
   (map) => {
     map.set(TEXT, 2);
@@ -163,12 +176,26 @@ export const update = on(
 // ── Limits ──────────────────────────────────────────────────────────────────────────────────────
 
 export const evicting = on(
-  { options: { shards: 1, maxEntries: 2 }, entries: [[1, 10], [2, 20]], end: (entries) => entries.length === 2 },
+  {
+    options: { shards: 1, maxEntries: 2 },
+    entries: [
+      [1, 10],
+      [2, 20],
+    ],
+    end: (entries) => entries.length === 2,
+  },
   set([3, 30]),
   get(1, 2),
 );
 export const evictingTwice = on(
-  { options: { shards: 1, maxEntries: 2 }, entries: [[1, 10], [2, 20]], end: (entries) => entries.length === 2 },
+  {
+    options: { shards: 1, maxEntries: 2 },
+    entries: [
+      [1, 10],
+      [2, 20],
+    ],
+    end: (entries) => entries.length === 2,
+  },
   set([3, 30]),
   set([4, 40]),
 );

@@ -10,7 +10,8 @@ export const UNLOCKED_READS: readonly AllowedRace[] = [
     and: ['BumpAllocator.setNext'],
   },
   {
-    reason: 'whoever has a block in hands reads its own geometry: others change no bit of it but "below free"',
+    reason:
+      'whoever has a block in hands reads its own geometry: others change no bit of it but "below free"',
     between: [
       'BoundaryTags.usableSize',
       'BoundaryTags.keptAlign',
@@ -22,7 +23,13 @@ export const UNLOCKED_READS: readonly AllowedRace[] = [
   {
     reason: 'the block above a live one starts where it starts, and never says "below free"',
     between: ['BoundaryTags.ownershipIndex'],
-    and: ['BoundaryTags.allocBlock', 'BoundaryTags.freeBlock', 'Runs.cutMany', 'Runs.takeMany'],
+    and: [
+      'BoundaryTags.allocBlock',
+      'BoundaryTags.freeBlock',
+      'BoundaryTags.splitFront',
+      'Runs.cutMany',
+      'Runs.takeMany',
+    ],
   },
 ];
 
@@ -58,5 +65,74 @@ export const CHANNEL_RUNS: readonly AllowedRace[] = [
   },
 ];
 
-/** Maps: readers that take no lock, and look afterwards whether a writer was there. */
-export const MAP_READERS: readonly AllowedRace[] = [];
+const READS_SLOTS = [
+  'MapCore.read',
+  'MapCore.entryOf',
+  'IntegerSlots.find',
+  'HashedSlots.find',
+  'u32.read',
+  'f64.read',
+  'i32.read',
+  'IntegerKeys.matches',
+  'TextKeys.matches',
+];
+
+/** Maps: what is read without the lock. */
+export const MAP_READERS: readonly AllowedRace[] = [
+  {
+    reason:
+      'readers take no lock: they look at lock and version afterwards, and again when a writer was there',
+    between: READS_SLOTS,
+    and: [
+      'MapCore.putInSlot',
+      'MapCore.putEntry',
+      'MapCore.unlink',
+      'MapCore.swap',
+      'MapCore.clearShard',
+      'MapCore.link',
+      'SharedMap.setCell',
+      'Slots.erase',
+      'IntegerKeys.write',
+      'TextKeys.write',
+      'u32.write',
+      'f64.write',
+      'i32.write',
+    ],
+  },
+  {
+    reason:
+      'the entry was freed under the reader: what it reads there it does not use, as the version changed',
+    between: READS_SLOTS,
+    and: [
+      'TlsfAllocator.linkFree',
+      'TlsfAllocator.moveLinks',
+      'TlsfAllocator.join',
+      'BoundaryTags.freeBlock',
+      'BoundaryTags.coalesce',
+    ],
+  },
+  {
+    reason: 'who adds without the lock finds by its swap whether the slot is still what it looked like',
+    between: ['Cells.add'],
+    and: ['Slots.erase', 'i32.write'],
+  },
+  {
+    reason: 'a guess of the size of a new table, looked at again under the lock',
+    between: ['MapCore.grow'],
+    and: ['MapCore.link', 'MapCore.unlink', 'MapCore.recount', 'MapCore.swap'],
+  },
+  {
+    reason: 'marks of use may get lost: they are hints for eviction',
+    between: ['Usage.touch', 'Usage.note'],
+    and: ['Usage.evict', 'Usage.touch'],
+  },
+];
+
+/** Arcs: what is looked at before the count is taken. */
+export const ARC_CHECKS: readonly AllowedRace[] = [
+  {
+    reason: 'a look whether a target lies there: both words that it may hold are right',
+    between: ['checkTarget'],
+    and: ['takeOff'],
+  },
+];

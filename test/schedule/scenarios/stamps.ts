@@ -12,5 +12,6 @@ export function stamp(memory: Memory, address: Address, size: number, value: num
 export function expectStamp(memory: Memory, address: Address, size: number, value: number): void {
   const found = memory.u8.slice(address, address + size);
   const at = found.findIndex((byte) => byte !== value);
-  if (at >= 0) throw new Error(`the block at ${address} was overwritten at ${at}: ${found[at]}, not ${value}`);
+  if (at >= 0)
+    throw new Error(`the block at ${address} was overwritten at ${at}: ${found[at]}, not ${value}`);
 }
