@@ -25,14 +25,13 @@ import type { Allocator, AllocatorStats, BlockInfo } from '../allocators/allocat
 import type { CachedStats } from '../allocators/cached-blocks.ts';
 import { KIND_THREAD_CACHED, kindAt } from '../allocators/control.ts';
 import { Locked } from '../allocators/locked.ts';
-import { ownerBits } from '../allocators/ownership.ts';
 import { ThreadCached } from '../allocators/thread-cached.ts';
 import { DetachedError, InvalidFreeError } from '../errors.ts';
 import * as addresses from '../memory/address.ts';
 import { type Address, KiB } from '../memory/address.ts';
 import { Memory } from '../memory/memory.ts';
 import { releaseView } from '../structs/deleted-view.ts';
-import { dropOrFree, dropOwned, isHolder } from '../structs/drop.ts';
+import { dropOrFree, dropOwned } from '../structs/drop.ts';
 import type { AnyStructType, Init, View } from '../structs/inference.ts';
 import { LayoutRegistry } from '../structs/registry.ts';
 import type { StructStore } from '../structs/store.ts';
@@ -40,7 +39,7 @@ import { create, viewAt } from '../structs/struct.ts';
 import { owningOf } from '../structs/view.ts';
 import type { Lock, LockOptions } from '../sync/lock.ts';
 import { ParkLock } from '../sync/park-lock.ts';
-import { Thread } from '../sync/thread.ts';
+import type { Thread } from '../sync/thread.ts';
 import { Arena } from './arena.ts';
 import { attached, attachedTo } from './attached.ts';
 import { type ExhaustedHandler, Exhaustion } from './exhaustion.ts';
@@ -60,6 +59,7 @@ import {
   type ReapOptions,
   type ReapReport,
   type RecoveryParts,
+  reapDead,
   reapedBefore,
   reapTenant,
   type SlotTenant,
@@ -79,6 +79,7 @@ import {
   type Superblock,
 } from './superblock.ts';
 import { type HeapCore, Tracker } from './tracking.ts';
+import { type WatchableWorker, WatchedWorkers, type WatchOptions } from './watch.ts';
 
 // V8 folds the constants of a module, but loads imported ones at each use.
 const { NULL } = addresses;
@@ -111,6 +112,7 @@ export class Heap implements Allocator, StructStore {
   #slots: ThreadSlots;
   #exhaustion: Exhaustion;
   #lockOptions: LockOptions;
+  #watched: WatchedWorkers;
   readonly #roots: Roots<Heap>;
 
   private constructor(
@@ -136,6 +138,7 @@ export class Heap implements Allocator, StructStore {
     this.#locked = allocator instanceof ThreadCached ? allocator.inner : allocator;
     this.#roots = new Roots<Heap>(this, this.lock(ROOT_LOCK), thread, parts.lockTimeout);
     this.#exhaustion = new Exhaustion(() => this.recover().length > 0);
+    this.#watched = new WatchedWorkers(slots, (tenant, options) => this.reap(tenant, options));
     this.#forgetExit = onExit(() => this.#leave());
     attached().heaps.set(this.id, this);
   }
@@ -217,8 +220,8 @@ export class Heap implements Allocator, StructStore {
    * Ends this thread's part in the heap: its blocks stay, as nobody's (ORPHAN), its slot is free for
    * another. Every later use of this handle throws `DetachedError`, and so does a container opened with it
    * that needs a lock or a block. Detaching twice does nothing. A thread that ends by itself detaches by
-   * itself. With a lock, a reading or permits in its hands it keeps the slot: the next tenant would seem to
-   * have them. What its Rcs own stays, and nobody can drop it.
+   * itself. It reads no more and has no permits any more; with a lock in its hands it keeps the slot, for
+   * `reap`. What its Rcs own stays, and nobody can drop it.
    */
   detach(): void {
     this.#forgetExit();
@@ -232,8 +235,10 @@ export class Heap implements Allocator, StructStore {
     if (table.fallback === this) table.fallback = undefined;
     try {
       // With a lock in its hands the thread leaves its slot as it is: the record leads others to the lock.
-      if (!this.#holdsAnything()) this.#giveBackSlot();
+      if (!this.#slots.holdsLocks(this.thread)) this.#giveBackSlot();
     } finally {
+      this.#watched.forget();
+      this.#watched = DETACHED;
       this.#roots.release(DETACHED);
       this.#allocator = DETACHED;
       this.#base = DETACHED;
@@ -245,16 +250,10 @@ export class Heap implements Allocator, StructStore {
     }
   }
 
-  /** Whether it holds a lock, reads under one, or has taken permits: the next tenant would seem to. */
-  #holdsAnything(): boolean {
-    const { thread, memory } = this;
-    return this.#slots.holdsLocks(thread) || (thread.mayHold && isHolder(thread.slot, memory, this.blocks()));
-  }
-
   #giveBackSlot(): void {
     // An idle thread may have been drained.
     this.resume();
-    this.#base.orphan(ownerBits(this.thread.slot, this.thread.generation));
+    this.#base.leave();
     this.#slots.giveBack(this.thread);
     this.thread.leave();
   }
@@ -457,12 +456,13 @@ export class Heap implements Allocator, StructStore {
 
   /**
    * A lock in 8 bytes of the heap that start as zeros. Every thread that uses it makes its own handle.
-   * The lock word names this thread's slot.
+   * The lock word names this thread's slot. `repair` is as in `LockOptions`.
    *
    * @param address a multiple of 8: a block of its own, or `view.address` plus an offset
    */
-  lock(address: Address): Lock {
-    return new ParkLock(this.memory, address, this.#lockOptions);
+  lock(address: Address, repair?: () => void): Lock {
+    const timeout = this.#lockOptions.timeout!;
+    return new ParkLock(this.memory, address, { thread: this.thread, timeout, repair });
   }
 
   /**
@@ -488,10 +488,10 @@ export class Heap implements Allocator, StructStore {
     if (this.#slots.resume(this.thread)) return;
     const allocator = this.#base;
     if (allocator instanceof ThreadCached) {
-      // Whoever drains holds the allocator's lock until it is done.
+      // Whoever drains holds the allocator's lock until it is done, or dead.
       allocator.inner.acquire();
       allocator.inner.lock.release();
-      allocator.discard();
+      allocator.discard(this.#slots.isDrained(this.thread));
     }
     this.#slots.resumeDrained(this.thread);
   }
@@ -513,26 +513,25 @@ export class Heap implements Allocator, StructStore {
     return tenant === undefined ? reapedBefore(thread) : reapTenant(parts, tenant, options.reclaim ?? false);
   }
 
-  /**
-   * Reaps every thread that is known to be dead. Whoever runs out of room does it before giving up.
-   *
-   * @returns a report of each
-   */
+  /** Reaps every thread that is known to be dead, and reports on each. Done too before a request fails. */
   recover(options: ReapOptions = {}): ReapReport[] {
-    const parts = this.#recoveryParts();
-    const { slots, thread } = parts;
-    return slots
-      .taken()
-      .filter(
-        ({ slot, generation }) => slot !== thread.slot && slots.isGone(Thread.tokenOf(slot, generation)),
-      )
-      .map((tenant) => reapTenant(parts, tenant, options.reclaim ?? false));
+    return reapDead(this.#recoveryParts(), options.reclaim ?? false);
+  }
+
+  /**
+   * Has a worker's thread reaped when it has ended, however it did. Keeps neither it nor the process alive.
+   *
+   * @returns a function that stops it
+   * @throws TypeError when it is no Worker of `node:worker_threads`, RangeError when it has ended
+   */
+  watch(worker: WatchableWorker, options: WatchOptions = {}): () => void {
+    return this.#watched.add(worker, options);
   }
 
   #recoveryParts(): RecoveryParts {
     const drop = (address: Address): void => dropOrFree(this, address);
-    const lock = this.lock(RECOVERY_LOCK);
-    return { slots: this.#slots, thread: this.thread, lock, allocator: this.#base, drop };
+    const [slots, lock, allocator] = [this.#slots, this.lock(RECOVERY_LOCK), this.#base];
+    return { slots, thread: this.thread, lock, allocator, drop };
   }
 
   /** The attached threads, with what each owns. Walks all blocks. */

@@ -51,7 +51,8 @@ export function elsewhere(heap: Heap = scene.heap): ContainerStore {
     free: { value: heap.free.bind(heap) },
     generationOf: { value: heap.generationOf.bind(heap) },
     lock: {
-      value: (address: never) => new ParkLock(heap.memory, address, { thread, timeout: heap.lockTimeout }),
+      value: (address: never, repair?: () => void) =>
+        new ParkLock(heap.memory, address, { thread, timeout: heap.lockTimeout, repair }),
     },
   }) as ContainerStore;
 }
