@@ -53,6 +53,30 @@ export function exploreAll(
   });
 }
 
+/** A test for each scenario that a file exports: thread 1 dies at every step, and so does who recovers it. */
+export function crashAll(file: string, scenarios: Readonly<Record<string, Scenario>>): void {
+  describe(`${file}: a thread dies`, () => {
+    let built: Built;
+    let crashes = 0;
+    beforeAll(async () => {
+      built = await load(file);
+    });
+    afterAll(() => console.log(`${file}: ${crashes.toLocaleString('en')} crashes recovered`));
+
+    test.each(Object.keys(scenarios))('%s: at every step', (name) => {
+      const explorer = explorerOf(built, name);
+      const { schedules } = explorer.passed(explorer.crash());
+      crashes += schedules;
+      expect(schedules).toBeGreaterThan(10);
+      // Of the steps that the first thread may die at, some are chosen: all would take hours.
+      for (let times = Math.ceil(scale); times > 0; times--) {
+        const step = 1 + Math.floor(Math.random() * (schedules - 1));
+        crashes += explorer.passed(explorer.crashTwice(step)).schedules;
+      }
+    });
+  });
+}
+
 /** Explores a scenario of sources that were changed. */
 export async function exploreMutant(
   file: string,

@@ -11,7 +11,7 @@ import type { Site } from './instrument.ts';
 import * as races from './races.ts';
 import * as runtime from './runtime.ts';
 import type { AllowedRace, Scenario } from './scenario.ts';
-import { Exhaustive, Pct, RandomWalk } from './strategy.ts';
+import { Crashes, Exhaustive, Pct, RandomWalk } from './strategy.ts';
 
 /** A thread's own modules. */
 export interface Copy {
@@ -38,7 +38,7 @@ export interface Budget {
 /** A schedule that failed. */
 export interface Failure {
   readonly error: Error;
-  /** What `replay` takes: `random 17`, `pct 3 60 17`, `exhaustive 2 17:1 40:2`. */
+  /** What `replay` takes: `random 17`, `pct 3 60 17`, `crashes 17 0`, `exhaustive 2 17:1 40:2`. */
   readonly schedule: string;
   /** The thread that threw; 0: the check. */
   readonly thread: number;
@@ -97,7 +97,11 @@ export class Explorer {
 
   /** Explores. Throws at a schedule that fails, with all that is known of it. */
   explore(budget: Budget): Explored {
-    const explored = this.search(budget);
+    return this.passed(this.search(budget));
+  }
+
+  /** Throws when a schedule has failed. */
+  passed(explored: Explored): Explored {
     if (explored.failure !== undefined) throw this.described(explored.failure);
     return explored;
   }
@@ -134,13 +138,38 @@ export class Explorer {
     return undefined;
   }
 
+  /** Kills thread 1 at every single step of it. The answer has a schedule for each step, and one without a crash. */
+  crash(): Explored {
+    return this.crashAtEach(1, (step) => [step]);
+  }
+
+  /** Kills thread 1 at a step, and thread 2, which recovers it, at every single step of its own. */
+  crashTwice(step: number): Explored {
+    return this.crashAtEach(2, (second) => [step, second]);
+  }
+
+  /** Runs `plan(1)`, `plan(2)` and so on, until fewer than `deaths` threads come to their step. */
+  private crashAtEach(deaths: number, plan: (step: number) => number[]): Explored {
+    const before = this.schedules;
+    let failure: Failure | undefined;
+    for (let step = 1, struck = deaths; struck === deaths && failure === undefined; step++) {
+      const strategy = new Crashes(plan(step));
+      const found = this.run(strategy, false);
+      struck = strategy.struck;
+      if (found !== undefined) failure = this.traced(`crashes ${plan(step).join(' ')}`, found);
+    }
+    const { longest, allowed } = this;
+    return { schedules: this.schedules - before, longest, complete: failure === undefined, failure, allowed };
+  }
+
   /** Runs the schedule of a failure once more. */
   replay(schedule: string, checkRaces = false): Failure | undefined {
     const [kind, ...numbers] = schedule.split(' ');
     const [first = 0, expected = 0, seed = 0] = numbers.map(Number);
-    let strategy: RandomWalk | Pct | Exhaustive;
+    let strategy: runtime.Strategy;
     if (kind === 'random') strategy = new RandomWalk(first);
     else if (kind === 'pct') strategy = new Pct(seed, this.scenario.threads.length, first, expected);
+    else if (kind === 'crashes') strategy = new Crashes([first, expected]);
     else {
       strategy = new Exhaustive(first, readPath(numbers.slice(1)));
     }

@@ -413,6 +413,11 @@ export function threadId(): number {
   return running === 0 ? identity : running;
 }
 
+/** Whether a thread of the schedule has ended, by itself or not. */
+export function isDead(thread: number): boolean {
+  return (dead & (1 << thread)) !== 0;
+}
+
 /**
  * Runs threads to their ends.
  *
@@ -503,9 +508,5 @@ function resume(thread: number): boolean {
 function kill(thread: number): void {
   ready &= ~(1 << thread);
   dead |= 1 << thread;
-  killed = thread;
   stored();
 }
-
-/** The thread that was killed last. */
-export let killed = 0;

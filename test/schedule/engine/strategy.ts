@@ -6,7 +6,7 @@
  *                  needs so many orderings is found with a chance of at least 1/(threads · steps^(depth - 1))
  *     exhaustive   all schedules with up to so many preemptions, depth first; switches where the running thread
  *                  cannot go on cost none
- *     replay       the choices of an exhaustive schedule
+ *     crashes      one thread after the other, some of which die at a step of theirs
  *
  * Source for pct: S. Burckhardt et al., "A randomized scheduler with probabilistic guarantees of finding bugs",
  * 2010; for bounds on preemptions: M. Musuvathi and S. Qadeer, "Iterative context bounding", 2007.
@@ -189,31 +189,38 @@ export class Exhaustive implements Strategy {
   spins(): void {}
 }
 
-/** Runs one thread alone and ends it at a step; then the others, in order. */
-export class Crash implements Strategy {
-  /** Whether the victim came to the step. */
-  struck = false;
-  private readonly victim: number;
-  private readonly step: number;
+/** Runs one thread after the other, and ends some of them at a step of their own. */
+export class Crashes implements Strategy {
+  /** How many threads came to their step. */
+  struck = 0;
+  private readonly at: readonly number[];
+  private begun = 0;
+  private target = Number.POSITIVE_INFINITY;
 
-  constructor(victim: number, step: number) {
-    this.victim = victim;
-    this.step = step;
+  /** @param at for thread 1, 2, …: the step at which it dies, from 1 on; 0 for not at all */
+  constructor(at: readonly number[]) {
+    this.at = at;
   }
 
-  begin(): void {
-    askAt(this.step);
-  }
+  begin(): void {}
 
   atPoint(running: number): number {
-    if (this.struck || running !== this.victim || steps < this.step) return running;
-    this.struck = true;
-    askAt(Number.POSITIVE_INFINITY);
+    askAt(this.target);
+    if (steps < this.target) return running;
+    this.struck++;
     return KILL;
   }
 
+  /** The lowest thread that can go on. */
   atBlock(ready: number): number {
-    return (ready & (1 << this.victim)) !== 0 ? this.victim : nth(ready, 0);
+    const thread = nth(ready, 0);
+    if (thread !== this.begun) {
+      this.begun = thread;
+      const step = this.at[thread - 1] ?? 0;
+      this.target = step === 0 ? Number.POSITIVE_INFINITY : steps + step;
+      askAt(this.target);
+    }
+    return thread;
   }
 
   spins(): void {}

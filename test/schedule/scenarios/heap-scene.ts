@@ -32,7 +32,7 @@ export interface Shared<P, W> {
 
 /** A scenario whose threads are attached to one heap. */
 export function onHeap<P, W>(scene: HeapScene<P, W>): Scenario<Shared<P, W>> {
-  let before = { largestFree: 0, liveBlocks: 0 };
+  let before = { largestFree: 0, liveBlocks: 0, capacity: 0 };
   let prepared: P;
   return {
     bytes: scene.bytes ?? BYTES,
@@ -56,11 +56,11 @@ export function onHeap<P, W>(scene: HeapScene<P, W>): Scenario<Shared<P, W>> {
       scene.finish(heap, shared.prepared, shared.world);
       heap.flush();
       heap.verify();
-      const { largestFree, liveBlocks } = heap.stats();
-      if (largestFree !== before.largestFree || liveBlocks !== before.liveBlocks) {
-        throw new Error(
-          `at the end ${liveBlocks} blocks are live, not ${before.liveBlocks}; the largest piece is ${largestFree}, not ${before.largestFree}`,
-        );
+      const { largestFree, liveBlocks, capacity } = heap.stats();
+      const whole = before.largestFree + capacity - before.capacity;
+      if (largestFree !== whole || liveBlocks !== before.liveBlocks) {
+        const blocks = `${liveBlocks} blocks are live, not ${before.liveBlocks}`;
+        throw new Error(`at the end ${blocks}; the largest piece is ${largestFree}, not ${whole}`);
       }
     },
     ...(scene.races === undefined ? {} : { races: scene.races }),

@@ -17,7 +17,7 @@ const SECOND_LOCK = 24 as Address;
 const COUNTER = 16;
 const OTHER_COUNTER = 17;
 /** Where the records of threads lie: a slot's words. */
-const RECORDS = 256;
+const RECORDS = 128;
 const WORDS = 1024 as Address;
 
 function expectCount(memory: Memory, index: number, expected: number): void {
@@ -195,7 +195,8 @@ export const readersAndWriter: Scenario = {
 const INSIDE = 8;
 
 function permits(memory: Memory, slot: number): Permits {
-  return new Permits(memory, WORDS, inSlot(memory, slot), 10_000);
+  const thread = inSlot(memory, slot);
+  return new Permits(memory, WORDS, thread, new ParkLock(memory, WORDS, { thread }));
 }
 
 /** Threads that each take some permits for a moment. */
