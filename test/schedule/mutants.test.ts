@@ -69,13 +69,11 @@ const mutants: readonly Mutant[] = [
     mutations: [
       {
         file: 'src/sync/reader-writer-lock.ts',
-        from: 'const before = atomicAdd(this.i32, this.mine, 1);',
-        to: 'const isFree = atomicLoad(this.i32, this.lockIndex) === 0; const before = atomicAdd(this.i32, this.mine, 1);',
-      },
-      {
-        file: 'src/sync/reader-writer-lock.ts',
-        from: '(before & COUNT) !== 0 || atomicLoad(this.i32, this.lockIndex) === 0',
-        to: '(before & COUNT) !== 0 || isFree',
+        from: `const before = atomicAdd(this.i32, this.mine, 1) & COUNT;
+    if (before === 0 && atomicLoad(this.i32, this.lockIndex) === 0) return true;`,
+        to: `const isFree = atomicLoad(this.i32, this.lockIndex) === 0;
+    const before = atomicAdd(this.i32, this.mine, 1) & COUNT;
+    if (before === 0 && isFree) return true;`,
       },
     ],
     finds: /a writer was in while another read/,
@@ -155,6 +153,32 @@ describe.each(mutants)('$name', ({ file, scenario, mutations, finds }) => {
   test.each(EACH)('%s', async (_strategy, budget) => {
     const { failure } = await exploreMutant(file, scenario, budget, ...mutations);
     expect(failure?.error.message).toMatch(finds);
+  });
+});
+
+const TAGS = 'src/allocators/boundary-tags.ts';
+
+describe('a bug that only a crash shows', () => {
+  test.each<readonly [string, string, Mutation, RegExp]>([
+    [
+      'two stores in the wrong order: a block is cut before what is cut off has a header',
+      'tlsfAlloc',
+      {
+        file: TAGS,
+        from: 'if (rest >= MIN_UNITS) {\n      this.splitBack(found, total, padding, need);',
+        to: 'if (rest >= MIN_UNITS) {\n      i32[geometryIndex(block)] = geometryOf(need, IS_FREE);\n      this.splitBack(found, total, padding, need);',
+      },
+      /corrupted|repaired|one piece|largest piece/,
+    ],
+    [
+      'a lock that is taken over without a repair',
+      'tlsfFree',
+      { file: LOCKED, from: 'repair: () => inner.rebuild()', to: 'repair: () => {}' },
+      /corrupted|blocks are live|largest piece/,
+    ],
+  ])('%s', async (_name, scenario, mutation, finds) => {
+    const explored = explorerOf(await load('crashes', mutation), scenario).crash();
+    expect(explored.failure?.error.message).toMatch(finds);
   });
 });
 

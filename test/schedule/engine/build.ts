@@ -27,7 +27,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { transformWithOxc } from 'vite';
 import type { Memory } from '../../../src/memory/memory.ts';
 import type * as Explore from './explore.ts';
-import { Instrument, type Names, namesIn, parseFile, type Site } from './instrument.ts';
+import { Instrument, type Names, type Node, namesIn, parseFile, SITE_BITS, type Site } from './instrument.ts';
 import type { Scenario } from './scenario.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -40,6 +40,7 @@ const DAY_MS = 86_400_000;
 /** Not explored: what runs in no thread of a scenario, or has a stand-in. */
 const LEFT_OUT = /^src\/(threads|platform|index\.ts)/;
 const ATOMICS = 'src/memory/atomics.ts';
+const IMPORTS = /(?<=^(?:import|\} from|import .* from|export .* from) ')([.#][^']*)(?=';$)/gm;
 
 /** A change of a source's text. */
 export interface Mutation {
@@ -65,7 +66,8 @@ export interface Built {
   readonly engine: typeof Explore;
   /** For each thread its own module of scenarios. */
   readonly copies: readonly Explore.Copy[];
-  readonly sites: readonly Site[];
+  /** By file, then by number in it. */
+  readonly sites: readonly (readonly Site[])[];
 }
 
 /** The scenarios of a file, in the sources as they are or as a mutation leaves them. */
@@ -82,7 +84,7 @@ export async function load(scenarios: string, ...mutations: Mutation[]): Promise
     const module = (await open(`${copy}/scenarios/${scenarios}.mjs`)) as Record<string, Scenario>;
     copies.push({ attach: (buffer: SharedArrayBuffer): Memory => Memory.attach(buffer), scenarios: module });
   }
-  const sites = JSON.parse(readFileSync(join(folder, 'sites.json'), 'utf8')) as Site[];
+  const sites = JSON.parse(readFileSync(join(folder, 'sites.json'), 'utf8')) as Site[][];
   return { engine, copies, sites };
 }
 
@@ -109,32 +111,18 @@ async function build(mutations: readonly Mutation[]): Promise<string> {
   if (existsSync(folder)) return folder;
   forgetOld();
   const partial = `${folder}.${process.pid}`;
-  const sites: Site[] = [];
-  const parsed = new Map([...texts].map(([path, text]) => [path, parseFile(text)] as const));
   const copied = [...texts.keys()].filter((path) => !path.startsWith(ENGINE));
   const explored = copied.filter((path) => path !== ATOMICS);
-  const names = namesIn(explored.map((path) => parsed.get(path)!));
-  for (const path of explored) {
-    const made = new Instrument(path, texts.get(path)!, names, sites, (to) => moved(path, to, true));
-    await write(partial, path, made.rewrite(parsed.get(path)!), threadCopies());
+  const names = namesIn(explored.map((path) => parsed(texts.get(path)!)));
+  const sites: Site[][] = [];
+  for (const [index, path] of explored.entries()) {
+    const made = rewritten(path, texts.get(path)!, names, index << SITE_BITS);
+    sites.push(made.sites);
+    write(partial, path, await made.code, threadCopies());
   }
-  const imports = /(?<=^(?:import|\} from|import .* from|export .* from) ')([.#][^']*)(?=';$)/gm;
-  for (const path of copied) {
-    await write(
-      partial,
-      path,
-      texts.get(path)!.replace(imports, (to) => moved(path, to, false)),
-      ['0'],
-    );
-  }
-  for (const path of texts.keys()) {
-    if (path.startsWith(ENGINE))
-      await write(
-        partial,
-        path,
-        texts.get(path)!.replace(imports, (to) => to.replace('.ts', '.mjs')),
-        ['0'],
-      );
+  for (const path of [...copied, ...filesIn(ENGINE)]) {
+    const text = texts.get(path)!.replace(IMPORTS, (to) => moved(path, to, false));
+    write(partial, path, await stripped(path, text), ['0']);
   }
   writeFileSync(join(partial, 'sites.json'), JSON.stringify(sites));
   writeFileSync(join(partial, 'names.json'), JSON.stringify(spelled(names)));
@@ -146,6 +134,46 @@ async function build(mutations: readonly Mutation[]): Promise<string> {
     rmSync(partial, { recursive: true });
   }
   return folder;
+}
+
+interface Rewritten {
+  readonly sites: Site[];
+  readonly code: Promise<string>;
+}
+
+// Of a mutant most files are as they were.
+const trees = new Map<string, Node>();
+const rewrites = new Map<string, Rewritten>();
+const strips = new Map<string, Promise<string>>();
+
+function remember<T>(known: Map<string, T>, key: string, make: () => T): T {
+  let made = known.get(key);
+  if (made === undefined) {
+    made = make();
+    known.set(key, made);
+  }
+  return made;
+}
+
+function parsed(text: string): Node {
+  return remember(trees, text, () => parseFile(text));
+}
+
+function rewritten(path: string, text: string, names: Names, base: number): Rewritten {
+  const key = JSON.stringify([base, text, spelled(names)]);
+  return remember(rewrites, key, () => {
+    const made = new Instrument(path, text, names, base, (to) => moved(path, to, true));
+    const code = made.rewrite(parsed(text));
+    return { sites: made.sites, code: stripped(path, code) };
+  });
+}
+
+/** Without the types. */
+function stripped(path: string, text: string): Promise<string> {
+  return remember(strips, path + text, async () => {
+    const { code } = await transformWithOxc(text, path, { target: 'es2022', sourcemap: false });
+    return code;
+  });
 }
 
 function mutate(texts: Map<string, string>, { file, from, to }: Mutation): void {
@@ -173,9 +201,7 @@ function threadCopies(): string[] {
   return Array.from({ length: COPIES - 1 }, (_, i) => String(i + 1));
 }
 
-/** Strips the types and writes the file into copies. */
-async function write(folder: string, path: string, text: string, copies: readonly string[]): Promise<void> {
-  const { code } = await transformWithOxc(text, path, { target: 'es2022', sourcemap: false });
+function write(folder: string, path: string, code: string, copies: readonly string[]): void {
   for (const copy of copies) {
     const to = join(folder, copy, outOf(path));
     mkdirSync(dirname(to), { recursive: true });

@@ -7,6 +7,7 @@
  */
 
 import type { Memory } from '../../../src/memory/memory.ts';
+import type { Built } from './build.ts';
 import type { Site } from './instrument.ts';
 import * as races from './races.ts';
 import * as runtime from './runtime.ts';
@@ -63,7 +64,7 @@ const MOST_STEPS = 20_000;
 export class Explorer {
   private readonly copies: readonly Copy[];
   private readonly name: string;
-  private readonly sites: readonly Site[];
+  private readonly sites: Built['sites'];
   private readonly scenario: Scenario;
   private readonly bytes: Uint8Array;
   private readonly laid: Uint8Array;
@@ -74,7 +75,7 @@ export class Explorer {
   /** Each thread's views, kept from schedule to schedule. */
   private readonly memories: Memory[];
 
-  constructor(copies: readonly Copy[], sites: readonly Site[], name: string) {
+  constructor(copies: readonly Copy[], sites: Built['sites'], name: string) {
     this.copies = copies;
     this.sites = sites;
     this.name = name;
@@ -218,7 +219,8 @@ export class Explorer {
   }
 
   private raced(first: number, second: number, address: number): void {
-    const [one, other] = [this.sites[first]!, this.sites[second]!];
+    const one = this.siteAt(first);
+    const other = this.siteAt(second);
     const found = this.scenario.races?.find(
       (allowed) => fits(allowed, one, other) || fits(allowed, other, one),
     );
@@ -229,12 +231,16 @@ export class Explorer {
     throw new RaceError(`data race at ${address}: ${spell(one)} against ${spell(other)}`);
   }
 
+  private siteAt(site: number): Site {
+    return this.sites[site >>> 12]![site & 0xfff]!;
+  }
+
   private trace(): string {
     return runtime.switches
       .slice(-40)
       .map(
         ({ thread, step, site }) =>
-          `  step ${step}: thread ${thread} left before ${spell(this.sites[site]!)}`,
+          `  step ${step}: thread ${thread} left before ${spell(this.siteAt(site))}`,
       )
       .join('\n');
   }

@@ -56,17 +56,8 @@ const CALLED_BY_OTHERS = new Set(['toJSON', 'toString', 'valueOf', 'get', 'set',
 
 /** Names that are plain fields too often. */
 const NOT_GETTERS = [
-  'length',
-  'value',
-  'address',
-  'kind',
-  'first',
-  'end',
-  'held',
-  'owner',
-  'total',
-  'block',
-  'words',
+  ...['length', 'value', 'address', 'kind', 'first', 'end', 'held', 'owner', 'total', 'block', 'words'],
+  ...['capacity', 'parties', 'element'],
 ];
 
 const PARSER: ParserOptions = {
@@ -174,6 +165,9 @@ function namesOf(node: Node, parent: Node | undefined): string {
   return '';
 }
 
+/** A site's number: the file's, then so many bits for its own. */
+export const SITE_BITS = 12;
+
 /** What is known of all files before any is rewritten. */
 export interface Names {
   /** Functions that reach an access to shared bytes. */
@@ -278,26 +272,22 @@ export class Instrument {
   private readonly path: string;
   private readonly text: string;
   private readonly names: Names;
-  private readonly sites: Site[];
+  /** Where the accesses of this file stand, once it is rewritten. */
+  readonly sites: Site[] = [];
+  private readonly base: number;
   private readonly rename: (specifier: string) => string;
   private readonly parents: Node[] = [];
   private readonly scope: string[] = [];
 
   /**
-   * @param sites takes the sites; their indexes are the numbers in the code
+   * @param base what the numbers of this file's sites begin with
    * @param rename gives the module that an import is to lead to
    */
-  constructor(
-    path: string,
-    text: string,
-    names: Names,
-    sites: Site[],
-    rename: (specifier: string) => string,
-  ) {
+  constructor(path: string, text: string, names: Names, base: number, rename: (specifier: string) => string) {
     this.path = path;
     this.text = text;
     this.names = names;
-    this.sites = sites;
+    this.base = base;
     this.rename = rename;
   }
 
@@ -387,7 +377,7 @@ export class Instrument {
     const text = this.source(node).replace(/\s+/g, ' ');
     const name = this.scope.join('.');
     this.sites.push({ file: this.path, line: node.loc.start.line, name, text: text.slice(0, 70) });
-    return this.sites.length - 1;
+    return this.base + this.sites.length - 1;
   }
 
   // ── Modules and functions ───────────────────────────────────────────────────────────────────────
