@@ -12,7 +12,7 @@ import type { Site } from './instrument.ts';
 import * as races from './races.ts';
 import * as runtime from './runtime.ts';
 import type { AllowedRace, Scenario } from './scenario.ts';
-import { Crashes, Exhaustive, Pct, RandomWalk } from './strategy.ts';
+import { Crashes, Exhaustive, KilledWalk, Pct, RandomWalk } from './strategy.ts';
 
 /** A thread's own modules. */
 export interface Copy {
@@ -39,7 +39,7 @@ export interface Budget {
 /** A schedule that failed. */
 export interface Failure {
   readonly error: Error;
-  /** What `replay` takes: `random 17`, `pct 3 60 17`, `crashes 17 0`, `exhaustive 2 17:1 40:2`. */
+  /** What `replay` takes: `random 17`, `pct 3 60 17`, `crashes 17 3`, `killed 17 60`, `exhaustive 2 17:1 40:2`. */
   readonly schedule: string;
   /** The thread that threw; 0: the check. */
   readonly thread: number;
@@ -79,7 +79,7 @@ export class Explorer {
     this.copies = copies;
     this.sites = sites;
     this.name = name;
-    const scenario = copies[0]!.scenarios[name];
+    const scenario = named(copies[0]!, name);
     if (scenario === undefined) throw new Error(`there is no scenario ${name}`);
     this.scenario = scenario;
     const buffer = new SharedArrayBuffer(scenario.bytes);
@@ -149,6 +149,18 @@ export class Explorer {
     return this.crashAtEach(2, (second) => [step, second]);
   }
 
+  /** Random schedules in which thread 1 dies at a random step, while the others go on. */
+  kill(count: number, seed: number): Explored {
+    const before = this.schedules;
+    let failure = this.walk({ random: 20, seed });
+    for (let i = 0; i < count && failure === undefined; i++) {
+      const found = this.run(new KilledWalk(seed + i, this.longest), false);
+      if (found !== undefined) failure = this.traced(`killed ${seed + i} ${this.longest}`, found);
+    }
+    const { longest, allowed } = this;
+    return { schedules: this.schedules - before, longest, complete: false, failure, allowed };
+  }
+
   /** Runs `plan(1)`, `plan(2)` and so on, until fewer than `deaths` threads come to their step. */
   private crashAtEach(deaths: number, plan: (step: number) => number[]): Explored {
     const before = this.schedules;
@@ -170,6 +182,7 @@ export class Explorer {
     let strategy: runtime.Strategy;
     if (kind === 'random') strategy = new RandomWalk(first);
     else if (kind === 'pct') strategy = new Pct(seed, this.scenario.threads.length, first, expected);
+    else if (kind === 'killed') strategy = new KilledWalk(first, expected);
     else if (kind === 'crashes') strategy = new Crashes([first, expected]);
     else {
       strategy = new Exhaustive(first, readPath(numbers.slice(1)));
@@ -200,7 +213,7 @@ export class Explorer {
       const world = runtime.drive(scenario.world());
       const tables = scenario.threads.map(table);
       const bodies = tables.map((attached, i) => {
-        const open = copies[i + 1]!.scenarios[name]!.threads[i]!;
+        const open = named(copies[i + 1]!, name)!.threads[i]!;
         return runtime.asThread(i + 1, attached, () => open(memories[i + 1]!, world));
       });
       const { maySleepOut = false } = scenario;
@@ -257,6 +270,12 @@ export class Explorer {
 /** Two accesses that nothing orders. */
 export class RaceError extends Error {
   override readonly name = 'RaceError';
+}
+
+/** A scenario by its name; `name.amid` for its variant. */
+function named({ scenarios }: Copy, name: string): Scenario | undefined {
+  const [base = '', variant] = name.split('.');
+  return variant === 'amid' ? scenarios[base]?.amid : scenarios[base];
 }
 
 /** The thread id of who checks. */

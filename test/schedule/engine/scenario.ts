@@ -27,4 +27,6 @@ export interface Scenario<W = any> {
   /** Whether sleeps may end by themselves: where threads die. */
   readonly maySleepOut?: boolean;
   readonly races?: readonly AllowedRace[];
+  /** The same, where thread 1 dies while the others are at work. */
+  readonly amid?: Scenario;
 }

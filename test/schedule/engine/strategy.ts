@@ -6,6 +6,7 @@
  *                  needs so many orderings is found with a chance of at least 1/(threads · steps^(depth - 1))
  *     exhaustive   all schedules with up to so many preemptions, depth first; switches where the running thread
  *                  cannot go on cost none
+ *     killed       random, and thread 1 dies at a random step
  *     crashes      one thread after the other, some of which die at a step of theirs
  *
  * Source for pct: S. Burckhardt et al., "A randomized scheduler with probabilistic guarantees of finding bugs",
@@ -74,6 +75,33 @@ export class RandomWalk implements Strategy {
   }
 
   spins(): void {}
+}
+
+/** A random walk in which thread 1 dies, at its first step from a random one on. */
+export class KilledWalk extends RandomWalk {
+  struck = false;
+  private readonly killAt: number;
+
+  /** @param expected how many steps a schedule takes */
+  constructor(seed: number, expected: number) {
+    super(seed);
+    this.killAt = 1 + new Dice(seed ^ 0x5eed).below(expected);
+  }
+
+  override begin(): void {
+    super.begin();
+    askAt(1);
+  }
+
+  override atPoint(running: number, ready: number): number {
+    if (!this.struck && running === 1 && steps >= this.killAt) {
+      this.struck = true;
+      return KILL;
+    }
+    const next = super.atPoint(running, ready);
+    if (!this.struck) askAt(Math.max(this.killAt, steps + 1));
+    return next;
+  }
 }
 
 export class Pct implements Strategy {

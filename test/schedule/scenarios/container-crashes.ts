@@ -140,6 +140,7 @@ function editing(
   mayBe: readonly (readonly number[])[],
 ): Scenario {
   return crashing({
+    alone: true,
     options,
     bytes,
     prepare(heap) {
@@ -193,6 +194,7 @@ export const boxMove: Scenario = crashing({
 
 function through(victim: (channel: Channel<number>) => void, inside: number): Scenario {
   return crashing({
+    alone: true,
     options,
     bytes,
     prepare(heap) {
@@ -234,6 +236,7 @@ export const channelSendAll = through((channel) => channel.sendAll([2, 3]), 1);
 export const channelReceiveMany = through((channel) => channel.recvMany(2), 3);
 
 export const ringSend: Scenario = crashing({
+  alone: true,
   options,
   bytes,
   prepare: (heap) => SpscRing.create(heap, f64, { capacity: 2 }).handle,

@@ -19,7 +19,9 @@ export interface CrashScene<P> {
   victim(heap: Heap, prepared: P): () => void;
   /** What the others do after they have recovered: it must go as if nothing had been. */
   use(heap: Heap, prepared: P): void;
-  /** Gives up what was prepared. */
+  /** Whether only one thread may be at it: then nobody uses it before the victim is dead. */
+  readonly alone?: boolean;
+  /** Gives up what was prepared, and what blocks the dead have left as nobody's. */
   finish(heap: Heap, prepared: P): void;
 }
 
@@ -32,15 +34,21 @@ function tenantOf({ thread: { slot, generation } }: Heap): Tenant {
   return { slot, generation };
 }
 
-/** A scenario for `Explorer.crash`. */
+/** How long a check waits for a lock that was left behind, in ms. */
+const LOCK_TIMEOUT_MS = 500;
+
+/** A scenario for `Explorer.crash`, and for `Explorer.kill` one where nobody waits for the death. */
 export function crashing<P>(scene: CrashScene<P>): Scenario {
   const { prepare, finish, options, bytes } = scene;
-  return onHeap<P, Tenant[]>({
+  const parts = {
     prepare,
     finish,
-    ...(options === undefined ? {} : { options }),
+    options: { lockTimeout: LOCK_TIMEOUT_MS, ...options },
     ...(bytes === undefined ? {} : { bytes }),
     maySleepOut: true,
+  };
+  const afterwards = onHeap<P, Tenant[]>({
+    ...parts,
     world: () => [],
     threads: [
       (heap, prepared, tenants) => {
@@ -57,4 +65,18 @@ export function crashing<P>(scene: CrashScene<P>): Scenario {
       }),
     ],
   });
+  if (scene.alone) return afterwards;
+  const amid = onHeap<P, undefined>({
+    ...parts,
+    threads: [
+      (heap, prepared) => scene.victim(heap, prepared),
+      (heap, prepared) => () => {
+        scene.use(heap, prepared);
+        heap.recover({ reclaim: true });
+        scene.use(heap, prepared);
+      },
+      (heap, prepared) => () => scene.use(heap, prepared),
+    ],
+  });
+  return { ...afterwards, amid };
 }

@@ -134,7 +134,8 @@ const refilling: Operation = (heap) => {
   for (let i = 0; i < 3; i++) heap.alloc(SIZE);
 };
 const flushing: Operation = (heap) => {
-  const blocks = Array.from({ length: 6 }, () => heap.alloc(SIZE));
+  const blocks: Address[] = [];
+  for (let i = 0; i < 6; i++) blocks.push(heap.alloc(SIZE));
   for (const address of blocks) heap.free(address);
   heap.flush();
 };
