@@ -51,7 +51,7 @@ export function onHeap<P, W>(scene: HeapScene<P, W>): Scenario<Shared<P, W>> {
     }),
     check(memory, shared) {
       const heap = Heap.attach(memory.buffer);
-      reapAll(heap);
+      reapAll(heap, scene.maySleepOut);
       heap.verify();
       scene.finish(heap, shared.prepared, shared.world);
       heap.flush();
@@ -74,8 +74,8 @@ export function onPlainHeap<P, W>(scene: HeapScene<P, W>): Scenario<Shared<P, W>
 }
 
 /** The threads of the schedule have ended without a word: the heap gets back what they had. */
-export function reapAll(heap: Heap): void {
+export function reapAll(heap: Heap, reclaim = false): void {
   for (const { slot, generation } of heap.threads()) {
-    if (slot !== heap.threadSlot) heap.reap({ slot, generation });
+    if (slot !== heap.threadSlot) heap.reap({ slot, generation }, { reclaim });
   }
 }
