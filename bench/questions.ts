@@ -13,6 +13,7 @@ import { liveBlocks } from './questions/live-blocks.ts';
 import { map } from './questions/map.ts';
 import { mstress } from './questions/mstress.ts';
 import { pair } from './questions/pair.ts';
+import { recovery } from './questions/recovery.ts';
 import { threads } from './questions/threads.ts';
 import { vec } from './questions/vec.ts';
 import { xmalloc } from './questions/xmalloc.ts';
@@ -33,4 +34,5 @@ export const QUESTIONS: readonly Question[] = [
   channel,
   map,
   vec,
+  recovery,
 ];
