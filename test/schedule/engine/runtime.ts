@@ -415,7 +415,10 @@ export function threadId(): number {
 
 /** Whether a thread of the schedule has ended, by itself or not. */
 export function isDead(thread: number): boolean {
-  return (dead & (1 << thread)) !== 0;
+  if ((dead & (1 << thread)) === 0) return false;
+  // Who learns of an end knows that all before it was done.
+  if (races.enabled && running !== 0) races.wakes(thread, running);
+  return true;
 }
 
 /**

@@ -7,11 +7,11 @@ import { readSuperblock } from '../../../src/heap/superblock.ts';
 import { type Address, NULL } from '../../../src/memory/address.ts';
 import type { Scenario } from '../engine/scenario.ts';
 import { onHeap, reapAll } from './heap-scene.ts';
-import { OWNERSHIP_WALKS, UNLOCKED_READS } from './races.ts';
+import { OWNERSHIP_WALKS, SLOT_LOOKS, UNLOCKED_READS } from './races.ts';
 import { expectStamp, stamp } from './stamps.ts';
 
 const BYTES = 32 * 1024;
-const races = [...UNLOCKED_READS, ...OWNERSHIP_WALKS];
+const races = [...UNLOCKED_READS, ...OWNERSHIP_WALKS, ...SLOT_LOOKS];
 
 // ── Come and go ─────────────────────────────────────────────────────────────────────────────────
 

@@ -42,8 +42,24 @@ export const OWNERSHIP_WALKS: readonly AllowedRace[] = [
   },
   {
     reason: 'a walk changes only words of another owner, by a swap that fails when the holder was faster',
-    between: ['Locked.orphan', 'Locked.reclaimOf'],
+    between: ['sweep'],
     and: ['Runs.joinMany', 'ThreadCache.allocClass', 'ThreadCached.alloc', 'ThreadCached.free'],
+  },
+];
+
+/** Thread slots: who looks at one while another thread takes it. */
+export const SLOT_LOOKS: readonly AllowedRace[] = [
+  {
+    reason:
+      'a slot is looked at while it is taken: what is done about it looks again, under the recovery lock',
+    between: [
+      'ThreadSlots.hasEnded',
+      'ThreadSlots.hasProof',
+      'ThreadSlots.isGone',
+      'ThreadSlots.isTenant',
+      'ThreadSlots.taken',
+    ],
+    and: ['ThreadSlots.take'],
   },
 ];
 
