@@ -79,6 +79,7 @@ export { Arena } from './heap/arena.ts';
 export type { ExhaustedHandler, Layout } from './heap/exhaustion.ts';
 export type { HeapHandle } from './heap/handle.ts';
 export { Heap } from './heap/heap.ts';
+export type { RestoreOptions } from './heap/image.ts';
 export type { HeapAllocator, HeapOptions } from './heap/options.ts';
 export type { ReapOptions, ReapReport, SlotTenant } from './heap/recovery.ts';
 export type { Openable, Placed, Roots } from './heap/roots.ts';

@@ -111,6 +111,23 @@ export class ThreadSlots implements Census {
     atomicStore(this.#i32, word, 0);
   }
 
+  /** Frees all slots of a heap that no thread has any more. Their generations stay, and go on from there. */
+  vacate(): void {
+    for (let slot = 1; slot <= this.maxThreads; slot++) {
+      const word = this.#wordOf(slot);
+      const generation = this.#i32[word + GENERATION]!;
+      this.#i32.fill(0, word, word + SLOT_BYTES / 4);
+      this.#i32[word + GENERATION] = generation;
+    }
+  }
+
+  /** How often slots were taken: goes up with each thread that attaches. */
+  takings(): number {
+    let sum = 0;
+    for (let slot = 1; slot <= this.maxThreads; slot++) sum += this.#i32[this.#wordOf(slot) + GENERATION]!;
+    return sum;
+  }
+
   /** Whether the slot is still of this tenant. */
   isTenant({ slot, generation }: Pick<SlotInfo, 'slot' | 'generation'>): boolean {
     const word = this.#wordOf(slot);
