@@ -29,7 +29,7 @@ import * as ownership from './ownership.ts';
 
 // V8 folds the constants of a module, but loads imported ones, functions too, at each use.
 const { NULL, UNIT } = addresses;
-const { FREE, generationOf, handWord, isHeld, ownerBits, STATE_NAMES, slotOf, stateOf } = ownership;
+const { FREE, freeWord, generationOf, handWord, isHeld, ownerBits, STATE_NAMES, slotOf, stateOf } = ownership;
 const { withoutClass, withoutGeneration } = ownership;
 const { DEFAULT_ALIGN } = layouts;
 const { ALLOCATIONS, FAILURES, FREES, PEAK, USED } = control;
@@ -143,6 +143,16 @@ export abstract class Algorithm implements Allocator {
   abstract extend(bytes: number): boolean;
 
   abstract verify(): void;
+
+  /**
+   * Makes whole what a thread left half done that died with the lock. The headers (or maps) are the truth:
+   * at each single store they tile the region. One walk over them settles each block whose two words
+   * disagree, and rebuilds whatever is derived: index, tags, counters. `peakUsed` and the failures stay.
+   * Changes nothing for who holds a block. Idempotent, also when it is cut short itself. Requires: lock held.
+   *
+   * @throws HeapCorruptionError naming the address where the headers do not tile: what cannot be repaired
+   */
+  abstract rebuild(): void;
 
   /** Σ usable bytes of the free blocks. Requires: lock held. */
   abstract freeBytes(): number;
@@ -368,6 +378,28 @@ export abstract class Algorithm implements Allocator {
         `the counters say ${claim} are given out, the blocks ${used} in ${liveBlocks}`,
       );
     }
+  }
+
+  /**
+   * Whether a block that a rebuild found is free, which makes its ownership word agree. It is when either
+   * word says so: an alloc that was not committed leaves it free in hands, a free that was begun leaves
+   * it given out to nobody.
+   */
+  protected settleOwnership(index: number, isFree: boolean): boolean {
+    const word = this.i32[index]!;
+    if (stateOf(word) === FREE) return true;
+    if (isFree) this.i32[index] = freeWord(word);
+    return isFree;
+  }
+
+  /** Makes the counters agree with what a walk found. Requires: lock held. */
+  protected settleCounters(used: number, liveBlocks: number): void {
+    const { f64, double } = this;
+    const missing = liveBlocks - (f64[double + ALLOCATIONS]! - f64[double + FREES]!);
+    if (missing > 0) f64[double + ALLOCATIONS]! += missing;
+    else f64[double + FREES]! -= missing;
+    f64[double + USED] = 0;
+    this.countUsed(used);
   }
 
   /** All bytes that the allocator manages, its own included. */

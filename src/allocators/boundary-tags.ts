@@ -16,8 +16,9 @@
  *   4. the index holds just the free blocks (each subclass says how)
  *   5. Σ usable bytes of the blocks given out = used, their count = allocations - frees
  *
- * Blocks and sizes are in 8-byte units here. Every change commits by one store of geometry, and at each single store the headers tile the region:
- * a split writes the upper header before it shrinks the lower block, a merge enlarges the lower block.
+ * Blocks and sizes are in 8-byte units here. Every change commits by one store of geometry (of spans: of
+ * where they begin and end), and at each single store the headers tile the region: a split writes the upper
+ * header before it shrinks the lower block, a merge enlarges the lower block. So `rebuild` can trust them.
  *
  * Source: D. Knuth, The Art of Computer Programming vol. 1, 2.5, algorithm C (boundary tags).
  */
@@ -71,6 +72,9 @@ export abstract class BoundaryTags extends Algorithm {
 
   /** Bytes of the control block and what the subclass keeps behind it. */
   protected abstract readonly controlBytes: number;
+
+  /** Makes the index empty, whatever it holds. */
+  protected abstract clearIndex(): void;
 
   /** Checks the index against the number of free blocks. */
   protected abstract verifyIndex(count: number): void;
@@ -209,10 +213,12 @@ export abstract class BoundaryTags extends Algorithm {
       return;
     }
     const upper = block + need;
-    if (room === 0) this.linkFree(upper, rest, 0);
-    else this.relinkFree(above, room, upper, rest);
+    // Going up, the new header lies where the old links may be; going down, the new links where the old header may be.
+    if (upper > above) this.relinkFree(above, room, upper, rest);
     this.#writeFree(upper, rest, 0);
     i32[geometryIndex(block)] = geometryOf(need, flags);
+    if (room === 0) this.linkFree(upper, rest, 0);
+    else if (upper < above) this.relinkFree(above, room, upper, rest);
     i32[geometryIndex(upper + rest)]! |= BELOW_FREE;
   }
 
@@ -292,9 +298,10 @@ export abstract class BoundaryTags extends Algorithm {
     if (top - block < (belowFlags === 0 ? MIN_UNITS : 1)) return false;
     if (above === 0) this.#writeEnd(top, 0);
     else if (top !== above) this.#writeGap(top, above - top, 0);
+    // Geometry first: the block may start as a gap, which is one while it is given out in nobody's hands.
+    i32[geometryIndex(block)] = geometryOf(top - block, IS_FREE | belowFlags);
     const own = ownershipIndexOf(block);
     i32[own] = freeWord(i32[own]!);
-    i32[geometryIndex(block)] = geometryOf(top - block, IS_FREE | belowFlags);
     if (gap !== 0 && !touchesBelow) this.#writeGap(gap, low - gap, gapFlags);
     if (above === 0) i32[this.word + END] = high;
     if (gap === 0) i32[this.word + FIRST] = low;
@@ -321,14 +328,17 @@ export abstract class BoundaryTags extends Algorithm {
     if (left !== 0 && left < MIN_UNITS) return false;
     if (left === 0) {
       this.unlinkFree(block, have);
-      this.#writeEnd(block, 0);
     } else {
       this.relinkFree(block, have, block, left);
-      this.#writeEnd(block + left, BELOW_FREE);
-      i32[footerIndex(block, left)] = left;
+      // A block of its own first, however small, so that the end falls between two blocks.
+      i32[ownershipIndexOf(block + left)] = 0;
+      i32[geometryIndex(block + left)] = geometryOf(units, IS_FREE | BELOW_FREE);
       i32[geometryIndex(block)] = geometryOf(left, IS_FREE);
+      i32[footerIndex(block, left)] = left;
     }
+    // Commits: what lies there now is overwritten by the marker.
     i32[this.word + END]! -= units;
+    this.#writeEnd(block + left, left === 0 ? 0 : BELOW_FREE);
     i32[this.word + CLAIMED]! -= units;
     return true;
   }
@@ -485,6 +495,62 @@ export abstract class BoundaryTags extends Algorithm {
       block * UNIT,
       `"below free" is wrong: the block below is ${belowIsFree ? '' : 'not '}free`,
     );
+  }
+
+  // ── Rebuild ─────────────────────────────────────────────────────────────────────────────────────
+
+  override rebuild(): void {
+    const { i32, marker } = this;
+    this.clearIndex();
+    let used = 0;
+    let live = 0;
+    let claimed = this.controlBytes / UNIT + END_MARKER;
+    let below = 0;
+    let lastFree = 0;
+    for (let block = this.firstUnit; block < marker; ) {
+      const free = this.#settleFree(block, marker);
+      if (free !== 0) {
+        this.linkFree(block, free, lastFree);
+        lastFree = block;
+      } else {
+        const geometry = i32[geometryIndex(block)]!;
+        const told = (geometry & ~BELOW_FREE) | below;
+        if (told !== geometry) i32[geometryIndex(block)] = told;
+      }
+      const units = free === 0 ? this.#unitsAt(block) : free;
+      const isGap = this.#isGap(block);
+      claimed += isGap ? END_MARKER : units;
+      if (free === 0 && !isGap) {
+        used += (units - 1) * UNIT;
+        live++;
+      }
+      below = free === 0 ? 0 : BELOW_FREE;
+      block += units;
+    }
+    this.#writeEnd(marker, below);
+    i32[this.word + CLAIMED] = claimed;
+    this.settleCounters(used, live);
+  }
+
+  /** Makes one free block of those that start at `block` in a row. Returns its units, 0 if there are none. */
+  #settleFree(block: number, marker: number): number {
+    const { i32 } = this;
+    let end = block;
+    while (end < marker) {
+      const geometry = i32[geometryIndex(end)]!;
+      if (!this.settleOwnership(ownershipIndexOf(end), (geometry & IS_FREE) !== 0)) break;
+      const units = unitsIn(geometry);
+      // What `claim` and `truncate` were about may be smaller than a block, behind a free one.
+      if (units === 0 || units > marker - end)
+        throw corrupt(end, `a block of ${units * UNIT} bytes cannot be`);
+      end += units;
+    }
+    const free = end - block;
+    if (free === 0) return 0;
+    if (free < MIN_UNITS) throw corrupt(block, `a free block of ${free * UNIT} bytes cannot be`);
+    i32[geometryIndex(block)] = geometryOf(free, IS_FREE);
+    i32[footerIndex(block, free)] = free;
+    return free;
   }
 
   /** The fewest bytes that a region needs behind a control block of `controlBytes`. */

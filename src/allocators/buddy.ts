@@ -325,6 +325,48 @@ export class BuddyAllocator extends Algorithm {
     this.verifyCounters(used, live);
   }
 
+  override rebuild(): void {
+    const heads = this.#headIndex(0);
+    this.u32.fill(0, heads, heads + ORDERS);
+    this.u32[this.word + MASK] = 0;
+    let used = 0;
+    let live = 0;
+    let next: Address;
+    for (let block = this.firstBlock(); block !== NULL; block = next) {
+      // Also checks the order byte.
+      next = this.blockAfter(block);
+      const order = this.#orderAt(block) & ORDER_MASK;
+      const bytes = bytesOf(order);
+      if (block % bytes !== 0)
+        throw new HeapCorruptionError(block, `a block of order ${order} is misaligned`);
+      const start = this.#orderMap + ((block - this.#first) >>> this.#minOrder);
+      if (order > this.#minOrder) this.memory.u8.fill(0, start + 1, start + bytes / this.minBlock);
+      if (this.settleOwnership(this.#ownershipOf(block), this.isFree(block))) {
+        this.#mergeDown(block, order);
+      } else {
+        used += bytes;
+        live++;
+      }
+    }
+    for (let block = this.firstBlock(); block !== NULL; block = this.blockAfter(block)) {
+      if (this.isFree(block)) this.#link(block, this.#orderAt(block) & ORDER_MASK);
+    }
+    this.settleCounters(used, live);
+  }
+
+  /** Merges a free block with free buddies below it: those above come later in the walk. */
+  #mergeDown(block: number, order: number): void {
+    this.#setOrder(block, order | FREE_BIT);
+    let upper = block;
+    for (let merged = order; merged < ORDERS - 1; merged++) {
+      const buddy = (upper ^ (1 << merged)) >>> 0;
+      if (buddy > upper || buddy < this.#first || this.#orderAt(buddy) !== (merged | FREE_BIT)) return;
+      this.#setOrder(buddy, (merged + 1) | FREE_BIT);
+      this.#setOrder(upper, 0);
+      upper = buddy;
+    }
+  }
+
   #verifyInside(block: number, size: number): void {
     for (let inner = block + this.minBlock; inner < block + size; inner += this.minBlock) {
       if (this.#orderAt(inner) !== 0)

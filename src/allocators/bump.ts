@@ -12,7 +12,7 @@
  * resize   the topmost block both ways; any other only within its size
  * reset    gives all back at once: O(1); `mark` and `rewind` give back what came after: O(blocks)
  *
- * Invariants: 1. blocks tile [first, next); 2. used and the count of live blocks match the headers;
+ * Invariants: 1. blocks tile [first, next) at each single store; 2. used and the count of live blocks match the headers;
  * 3. with no live block left, next = first. Serves one thread: put `Locked` around it for many.
  */
 
@@ -125,10 +125,7 @@ export class BumpAllocator extends Algorithm {
     // An empty block at the very end would have the address of what lies above the region.
     if (top > this.endUnit || block + 1 === this.endUnit) return NULL;
     const { i32 } = this;
-    if (block !== bottom) {
-      i32[ownershipIndexOf(bottom)] = 0;
-      i32[geometryIndex(bottom)] = geometryOf(block - bottom, IS_FREE);
-    }
+    if (block !== bottom) this.#pad(bottom, block);
     const own = ownershipIndexOf(block);
     i32[own] = liveWord(i32[own]!, this.owner);
     i32[geometryIndex(block)] = geometryOf(top - block, align > UNIT ? ALIGNED : 0);
@@ -154,8 +151,11 @@ export class BumpAllocator extends Algorithm {
     if (wanted > this.endUnit) return false;
     const own = ownershipIndexOf(block);
     this.i32[own] = withoutClass(this.i32[own]!);
+    // What comes or goes is a free block of its own in between, so that the blocks always tile up to `next`.
+    if (wanted !== top) this.#pad(Math.min(wanted, top), Math.max(wanted, top));
+    if (wanted > top) this.#setNext(wanted);
     this.i32[geometryIndex(block)] = geometryOf(wanted - block, geometry & ALIGNED);
-    this.#setNext(wanted);
+    if (wanted < top) this.#setNext(wanted);
     return true;
   }
 
@@ -231,6 +231,32 @@ export class BumpAllocator extends Algorithm {
     if (live === 0 && next !== this.firstUnit)
       throw new HeapCorruptionError(this.start, 'no block is live, but next is not reset');
     this.verifyCounters(used, live);
+  }
+
+  override rebuild(): void {
+    const { next } = this;
+    if (next < this.firstUnit || next > this.endUnit) {
+      throw new HeapCorruptionError(this.start, `next is ${hex(next * UNIT)}, outside the region`);
+    }
+    let used = 0;
+    let live = 0;
+    for (let address = this.firstBlock(); address !== NULL; address = this.blockAfter(address)) {
+      const block = (address >>> 3) - 1;
+      if (this.settleOwnership(ownershipIndexOf(block), this.isFree(address))) {
+        this.i32[geometryIndex(block)]! |= IS_FREE;
+        continue;
+      }
+      used += this.usableSize(address);
+      live++;
+    }
+    if (live === 0) this.#setNext(this.firstUnit);
+    this.settleCounters(used, live);
+  }
+
+  /** Makes a free block of [from, to). */
+  #pad(from: number, to: number): void {
+    this.i32[ownershipIndexOf(from)] = 0;
+    this.i32[geometryIndex(from)] = geometryOf(to - from, IS_FREE);
   }
 
   // In 8-byte units: small integers up to 4 GiB.

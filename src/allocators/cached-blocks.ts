@@ -2,32 +2,31 @@
  * Cached blocks: what happens to them away from the fast paths. They are drained into the allocator when
  * room is short, and counted apart from the user's when somebody asks.
  *
- *     a block on its way back   HAND(me), linked through its first word into a private chain
- *
- * The chain is what allows to release while walking: a release may merge the block with one that the walk
- * has not reached, so the walk ends before the first release.
+ * Whoever dies with a class's lock may leave blocks that say TRANSFER and are in no list, or the other way
+ * round. The words are the truth: who takes the lock over lists the blocks that say so.
  */
 
 import { HeapCorruptionError } from '../errors.ts';
 import { type Address, NULL, UNIT } from '../memory/address.ts';
 import { type Algorithm, MEASURES, statsFrom } from './algorithm.ts';
 import type { AllocatorStats } from './allocator.ts';
-import { ALLOCATIONS, FAILURES, FREES } from './control.ts';
+import { ALLOCATIONS, FAILURES } from './control.ts';
 import type { Locked } from './locked.ts';
-import { HAND, handWord, ownerOf, stateOf, TRANSFER } from './ownership.ts';
+import { classBitsOf, HAND, handWord, stateOf, TRANSFER } from './ownership.ts';
+import { sweep } from './sweep.ts';
 import type { TransferList } from './transfer-list.ts';
 
 // What the counters of a thread-cached control block mean; guarded by the allocator's lock.
 
 /** Index of the f64 that counts blocks which went from the allocator into caches. */
 export const IMPORTED = ALLOCATIONS;
-/** Index of the f64 that counts blocks which went back. */
-export const EXPORTED = FREES;
 
 /** What a thread cache needs to know of other threads, to take back the caches of idle ones. */
 export interface Peers {
-  /** Marks idle threads as drained. Returns the owner bits of those whose blocks are to be taken back. */
+  /** Marks idle threads. Returns the owner bits of those whose blocks are to be taken back. */
   drainIdle(): number[];
+  /** They are taken back. */
+  endDrain(): void;
 }
 
 /** Counters of a cached allocator. `free` counts cached blocks too, and so does `peakUsed`. */
@@ -57,8 +56,8 @@ export interface OwnCounters {
   readonly overhead: number;
 }
 
-/** Gives the blocks of a transfer list back to the allocator. `start` is the cached allocator's. */
-export function drainList(inner: Locked, list: TransferList, start: Address): void {
+/** Gives the blocks of a transfer list back to the allocator. */
+export function drainList(inner: Locked, list: TransferList): void {
   if (list.count === 0) return;
   const { i32 } = inner.memory;
   const core = inner.inner;
@@ -74,7 +73,7 @@ export function drainList(inner: Locked, list: TransferList, start: Address): vo
           throw new HeapCorruptionError(address, 'a block on a transfer list was overwritten');
         }
         i32[index] = handWord(i32[index]!, core.owner);
-        exportBlock(inner, address, start);
+        core.release(address);
       }
     } finally {
       inner.lock.release();
@@ -84,35 +83,33 @@ export function drainList(inner: Locked, list: TransferList, start: Address): vo
   }
 }
 
-/** Gives the cached blocks of idle threads back to the allocator. Walks all blocks if there are any. */
-export function drainIdle(inner: Locked, peers: Peers, start: Address): void {
-  const { i32 } = inner.memory;
+/** Lists anew the blocks of a class that say they are on its list. Requires: class lock held. */
+export function relist(inner: Locked, list: TransferList, classBits: number): void {
   const core = inner.inner;
+  list.clear();
   inner.acquire();
   try {
-    const owners = peers.drainIdle();
-    if (owners.length === 0) return;
-    let chain = 0;
     for (let address = core.firstBlock(); address !== NULL; address = core.blockAfter(address)) {
       const word = core.ownershipAt(address);
-      if (core.isFree(address) || stateOf(word) !== HAND || !owners.includes(ownerOf(word))) continue;
-      i32[core.ownershipIndexAt(address)] = handWord(word, core.owner);
-      i32[address >>> 2] = chain;
-      chain = address / UNIT;
-    }
-    while (chain !== 0) {
-      const address = (chain * UNIT) as Address;
-      chain = i32[address >>> 2]!;
-      exportBlock(inner, address, start);
+      const isListed = stateOf(word) === TRANSFER && classBitsOf(word) === classBits;
+      if (isListed && !core.isFree(address)) list.push(address / UNIT);
     }
   } finally {
     inner.lock.release();
   }
 }
 
-function exportBlock(inner: Locked, address: Address, start: Address): void {
-  inner.inner.release(address);
-  inner.memory.f64[(start >>> 3) + EXPORTED]! += 1;
+/** Gives the cached blocks of idle threads back to the allocator. Walks all blocks if there are any. */
+export function drainIdle(inner: Locked, peers: Peers): void {
+  inner.acquire();
+  try {
+    const owners = peers.drainIdle();
+    if (owners.length === 0) return;
+    sweep(inner.inner, owners, 'stay');
+    peers.endDrain();
+  } finally {
+    inner.lock.release();
+  }
 }
 
 /** Adds up the counters of the allocator, the lists and the calling thread. Walks all blocks. */

@@ -208,6 +208,11 @@ export class HybridAllocator<A extends Algorithm = Algorithm> extends Algorithm 
     return this.permanent.largestFree();
   }
 
+  override rebuild(): void {
+    this.temporary.rebuild();
+    this.permanent.rebuild();
+  }
+
   override verify(): void {
     this.temporary.verify();
     this.permanent.verify();

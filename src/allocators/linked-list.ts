@@ -95,6 +95,10 @@ export class LinkedListAllocator extends Runs {
     this.#join(to, next);
   }
 
+  protected override clearIndex(): void {
+    this.i32[this.word + HEAD] = 0;
+  }
+
   protected override nextFree(block: number): number {
     const next = this.linked(this.i32[block === 0 ? this.word + HEAD : nextIndex(block)]!);
     if (next !== 0 && next <= block)

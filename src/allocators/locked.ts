@@ -12,6 +12,9 @@
  * time just one gets through, and the others write nothing. (A mark set before the lock may land on the
  * block's next life.)
  *
+ * A thread may die with the lock in its hands. Whoever takes it over rebuilds the algorithm from its headers
+ * first (see `Algorithm.rebuild`), and nobody sees what was half done.
+ *
  * Any thread may free what any other allocated. Each thread makes its own handle by `attach`.
  */
 
@@ -41,20 +44,16 @@ import { type AlgorithmClass, attachAlgorithm } from './kinds.ts';
 import {
   FLIGHT,
   generationOf,
-  HAND,
-  handWord,
   isHeld,
   LIVE,
-  ORPHAN,
   ownedWord,
-  ownerOf,
-  QUARANTINE,
   SHARED,
   STATE_NAMES,
   slotOf,
   stateOf,
   unownedWord,
 } from './ownership.ts';
+import { type Swept, sweep } from './sweep.ts';
 
 /** How waiters wait: `'spin'` (with back-off) or `'park'` (spin briefly, then sleep). */
 export type LockKind = 'spin' | 'park';
@@ -111,7 +110,7 @@ export class Locked<A extends Algorithm = Algorithm> implements Allocator {
     });
     layControl(memory, region, kind, region.start + HEADER, region.end);
     memory.u8.fill(0, region.start + CONTROL_BYTES, region.start + HEADER);
-    const lock = lockAt(memory, region.start, kind, lockOptions(options.thread, options.lockTimeout));
+    const lock = lockAround(inner, region.start, kind, options.lockTimeout);
     sealControl(memory, region.start, KIND_LOCKED);
     return new Locked(inner, lock, region.start);
   }
@@ -129,7 +128,7 @@ export class Locked<A extends Algorithm = Algorithm> implements Allocator {
       throw new AttachError(`the locked allocator at ${hex(start)} has a header that contradicts itself`);
     }
     const inner = attachAlgorithm(memory, start + HEADER, thread);
-    const lock = lockAt(memory, start, kind, lockOptions(thread, lockTimeout));
+    const lock = lockAround(inner, start, kind, lockTimeout);
     return new Locked(inner, lock, start);
   }
 
@@ -305,67 +304,25 @@ export class Locked<A extends Algorithm = Algorithm> implements Allocator {
     return index >= 0 && isHeld(this.#i32[index]!) ? generationOf(this.#i32[index]!) : -1;
   }
 
-  /**
-   * Leaves all LIVE blocks of an owner as ORPHAN, for a thread that goes while its blocks stay.
-   *
-   * @param owner the slot and slot generation bits of the words to change
-   */
-  orphan(owner: number): void {
-    const inner = this.inner;
-    this.acquire();
-    try {
-      for (let address = inner.firstBlock(); address !== NULL; address = inner.blockAfter(address)) {
-        if (inner.isFree(address)) continue;
-        const index = inner.ownershipIndexAt(address);
-        const word = this.#i32[index]!;
-        // Another thread may be freeing it: its HAND must not be overwritten.
-        if (stateOf(word) === LIVE && ownerOf(word) === owner) {
-          compareExchange(this.#i32, index, word, unownedWord(word, ORPHAN));
-        }
-      }
-    } finally {
-      this.lock.release();
-    }
+  /** Leaves this thread's LIVE blocks as ORPHAN, for a thread that goes while its blocks stay. Walks all blocks. */
+  leave(): void {
+    this.reclaimOf(this.inner.owner, false);
   }
 
   /**
    * Takes back what a dead thread had: HAND blocks go back to the allocator, LIVE ones become ORPHAN, or the
-   * calling thread's with `reclaim`, which then frees them. What is on its way or shared stays.
+   * calling thread's with `reclaim`, which then frees them. What is on its way or shared stays. Walks all
+   * blocks, once more if the thread died with the lock.
    *
    * @param owner the slot and slot generation bits of the words to change
    */
-  reclaimOf(owner: number, reclaim: boolean): Reclaimed {
-    const { inner } = this;
-    const i32 = this.#i32;
-    const returned: Address[] = [];
-    const owned: Address[] = [];
-    let returnedBytes = 0;
-    let ownedBytes = 0;
+  reclaimOf(owner: number, reclaim: boolean): Swept {
     this.acquire();
     try {
-      for (let address = inner.firstBlock(); address !== NULL; address = inner.blockAfter(address)) {
-        if (inner.isFree(address)) continue;
-        const index = inner.ownershipIndexAt(address);
-        const word = i32[index]!;
-        if (ownerOf(word) !== owner) continue;
-        const state = stateOf(word);
-        if (state === HAND || state === QUARANTINE) {
-          i32[index] = handWord(word, inner.owner);
-          returned.push(address);
-          returnedBytes += inner.usableSize(address);
-        } else if (state === LIVE) {
-          const next = reclaim ? ownedWord(word, LIVE, inner.owner) : unownedWord(word, ORPHAN);
-          // Another thread may be freeing it: its HAND must not be overwritten.
-          if (compareExchange(i32, index, word, next) !== word) continue;
-          owned.push(address);
-          ownedBytes += inner.usableSize(address);
-        }
-      }
-      for (const address of returned) inner.release(address);
+      return sweep(this.inner, [owner], reclaim ? 'become mine' : 'become orphans');
     } finally {
       this.lock.release();
     }
-    return { returnedBlocks: returned.length, returnedBytes, owned, ownedBytes };
   }
 
   /** Takes the lock and counts. For wrappers that do more than one thing under it. */
@@ -395,27 +352,17 @@ export class Locked<A extends Algorithm = Algorithm> implements Allocator {
   }
 }
 
-/** What a dead thread had. Sizes are usable bytes. */
-export interface Reclaimed {
-  /** Blocks of its cache. */
-  readonly returnedBlocks: number;
-  readonly returnedBytes: number;
-  /** The live blocks that it owned, in address order. */
-  readonly owned: readonly Address[];
-  readonly ownedBytes: number;
-}
-
 function lockCode(kind: LockKind): number {
   if (kind === 'spin') return SPIN;
   if (kind === 'park') return PARK;
   throw new RangeError(`lock must be 'spin' or 'park', got ${String(kind)}`);
 }
 
-function lockOptions(thread: Thread | undefined, timeout: number | undefined): LockOptions {
-  return { ...(thread === undefined ? {} : { thread }), ...(timeout === undefined ? {} : { timeout }) };
-}
-
-function lockAt(memory: Memory, start: number, code: number, options: LockOptions): Lock {
+/** This thread's handle of the lock around `inner`, in the control block at `start`. */
+function lockAround(inner: Algorithm, start: number, code: number, lockTimeout: number | undefined): Lock {
+  const timeout = lockTimeout === undefined ? {} : { timeout: lockTimeout };
+  const options: LockOptions = { thread: inner.thread, repair: () => inner.rebuild(), ...timeout };
   const address = (start + CONTROL_BYTES) as Address;
+  const { memory } = inner;
   return code === SPIN ? new SpinLock(memory, address, options) : new ParkLock(memory, address, options);
 }

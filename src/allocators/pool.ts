@@ -202,6 +202,32 @@ export class PoolAllocator extends Algorithm {
     this.verifyCounters((this.capacity - free) * this.blockSize, this.capacity - free);
   }
 
+  override rebuild(): void {
+    const { u32, word, capacity } = this;
+    const { u8 } = this.memory;
+    let head = 0;
+    let fresh = 0;
+    let live = 0;
+    // Downwards: the highest block that is given out ends the list, and the lowest free one heads it.
+    for (let index = capacity - 1; index >= 0; index--) {
+      const block = this.#first + index * this.blockSize;
+      const byte = u8[this.#freeMap + index]!;
+      if (byte > GIVEN_OUT) throw new HeapCorruptionError(block, `a free-map byte of ${byte} cannot be`);
+      if (!this.settleOwnership(this.#ownershipMap + index, byte === 0)) {
+        if (fresh === 0) fresh = index + 1;
+        live++;
+        continue;
+      }
+      u8[this.#freeMap + index] = 0;
+      if (index >= fresh) continue;
+      u32[block >>> 2] = head;
+      head = block / UNIT;
+    }
+    u32[word + HEAD] = head;
+    u32[word + FRESH] = fresh;
+    this.settleCounters(live * this.blockSize, live);
+  }
+
   #verifyList(expected: number): void {
     let listed = 0;
     for (let block = this.u32[this.word + HEAD]! * UNIT; block !== 0; block = this.u32[block >>> 2]! * UNIT) {

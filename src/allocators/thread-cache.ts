@@ -31,13 +31,13 @@ import {
   type CachedStats,
   drainIdle,
   drainList,
-  EXPORTED,
   IMPORTED,
   type Peers,
+  relist,
   statsOfCached,
 } from './cached-blocks.ts';
 import { CONTROL_BYTES, FAILURES, PARAM } from './control.ts';
-import type { Locked, Reclaimed } from './locked.ts';
+import type { Locked } from './locked.ts';
 import {
   classedHandWord,
   HAND,
@@ -49,6 +49,7 @@ import {
   withState,
 } from './ownership.ts';
 import { CLASS_BYTES, CLASS_SHIFT, CLASSES, LARGEST_CLASS, SHIFTED_CLASS_OF } from './size-class.ts';
+import { type Swept, sweep } from './sweep.ts';
 import { LIST_BYTES, TransferList } from './transfer-list.ts';
 
 /** Bytes before the transfer lists: the control block, and the epoch in a line of its own. */
@@ -125,12 +126,9 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
     this.#epoch = atomicLoad(this.i32, (start >>> 2) + EPOCH);
     const timeout = lockTimeout === undefined ? {} : { timeout: lockTimeout };
     for (let cls = 0; cls < CLASSES; cls++) {
-      this.#lists.push(
-        new TransferList(memory, (start + HEADER_BYTES + cls * LIST_BYTES) as Address, CLASS_BYTES[cls]!, {
-          thread,
-          ...timeout,
-        }),
-      );
+      const at = (start + HEADER_BYTES + cls * LIST_BYTES) as Address;
+      const repair = (): void => relist(inner, this.#lists[cls]!, cls << CLASS_SHIFT);
+      this.#lists.push(new TransferList(memory, at, CLASS_BYTES[cls]!, { thread, repair, ...timeout }));
       // Pools find ownership words by division: their blocks are not cached. Nor are large ones in a small heap.
       const isCached = cls !== 0 && this.reach >= 0 && CLASS_BYTES[cls]! <= this.#batchBytes;
       this.#layClass(cls << CLASS_SHIFT, isCached ? 2 * this.#batch(cls) : 0);
@@ -329,7 +327,6 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
     inner.acquire();
     try {
       inner.inner.releaseMany();
-      this.#f64[this.#double + EXPORTED]! += end - first - raced;
     } finally {
       inner.lock.release();
     }
@@ -338,7 +335,7 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
   /** Gives this thread's cache, and what lies on transfer lists, back to the allocator, where it coalesces. */
   flush(): void {
     this.#flushCache();
-    for (const list of this.#lists) drainList(this.inner, list, this.start);
+    for (const list of this.#lists) drainList(this.inner, list);
   }
 
   #flushCache(): void {
@@ -362,18 +359,30 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
     list.lock.release();
   }
 
-  /** Forgets what the cache holds: another thread has taken it back. */
-  discard(): void {
+  /**
+   * Forgets what the cache holds: another thread has taken it back.
+   *
+   * @param isDone whether it was done with that; if it has died instead, the rest goes back too
+   */
+  discard(isDone = true): void {
     for (let cls = 1; cls < CLASSES; cls++) {
       const base = cls << CLASS_SHIFT;
       this.cache[base] = base + NOWHERE;
+    }
+    if (isDone) return;
+    const { inner } = this;
+    inner.acquire();
+    try {
+      sweep(inner.inner, [inner.inner.owner], 'stay');
+    } finally {
+      inner.lock.release();
     }
   }
 
   /** Tries everything before NULL: own cache, transfer lists, idle threads; asks the others to flush. */
   #lastResort(size: number, align: number): Address {
     this.flush();
-    if (this.#peers !== undefined) drainIdle(this.inner, this.#peers, this.start);
+    if (this.#peers !== undefined) drainIdle(this.inner, this.#peers);
     this.#epoch = atomicAdd(this.i32, (this.start >>> 2) + EPOCH, 1) + 1;
     const address = this.inner.alloc(size, align);
     if (address !== NULL) return address;
@@ -457,21 +466,19 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
     return this.inner.tryShare(address);
   }
 
-  /** Gives the cache back and leaves this thread's blocks as ORPHAN. See `Locked.orphan`. */
-  orphan(owner: number): void {
+  /** Gives the cache back and leaves this thread's LIVE blocks as ORPHAN. Walks all blocks. */
+  leave(): void {
     this.#flushCache();
-    this.inner.orphan(owner);
+    this.inner.leave();
   }
 
   /** See `Locked.reclaimOf`. Class locks that the dead thread had are taken over, and their lists repaired. */
-  reclaimOf(owner: number, reclaim: boolean): Reclaimed {
+  reclaimOf(owner: number, reclaim: boolean): Swept {
     for (const list of this.#lists) {
       list.acquire();
       list.lock.release();
     }
-    const reclaimed = this.inner.reclaimOf(owner, reclaim);
-    this.#f64[this.#double + EXPORTED]! += reclaimed.returnedBlocks;
-    return reclaimed;
+    return this.inner.reclaimOf(owner, reclaim);
   }
 
   /**

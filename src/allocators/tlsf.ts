@@ -225,6 +225,10 @@ export class TlsfAllocator extends Runs {
     return prev;
   }
 
+  protected override clearIndex(): void {
+    this.i32.fill(0, this.word + ROW_MASK, this.word + HEADS + BINS);
+  }
+
   // ── Look ────────────────────────────────────────────────────────────────────────────────────────
 
   protected override nextFree(block: number): number {

@@ -116,6 +116,12 @@ export class TransferList {
     return taken;
   }
 
+  /** Forgets all blocks. Requires: lock held. */
+  clear(): void {
+    this.u32[this.word + HEAD] = 0;
+    this.u32[this.word + COUNT] = 0;
+  }
+
   /** Puts a block on the list. Requires: lock held, the block's ownership written. */
   push(unit: number): void {
     const { u32, word } = this;

@@ -42,7 +42,6 @@ import type { ContainerStore } from './store.ts';
 const LOCK = 8;
 const FLAGS = LOCK + LOCK_BYTES;
 const VALUE = 24;
-const FLAGS_WORD = FLAGS >>> 2;
 
 const RECOVERED = 1;
 
@@ -78,7 +77,12 @@ export class Mutex<F extends Field = Field> extends Primitive {
 
   private constructor(store: ContainerStore, address: Address, field: F) {
     super(store, address, KIND);
-    this.lockWord = store.lock((address + LOCK) as Address);
+    const { i32 } = store.memory;
+    // Not by `this.word`: the object may be closed by the time it is called.
+    const flags = (address + FLAGS) >>> 2;
+    this.lockWord = store.lock((address + LOCK) as Address, () => {
+      i32[flags] = RECOVERED;
+    });
     this.contents = new Contents(store, field, address + VALUE, 'Mutex');
     this.shown = this.contents.show();
     this.contents.hide(this.shown);
@@ -132,10 +136,11 @@ export class Mutex<F extends Field = Field> extends Primitive {
     return super.handle as MutexHandle<F>;
   }
 
-  /** Whether a thread holds it at the moment. */
+  /** Whether a thread holds it at the moment. One that is gone holds nothing. */
   get locked(): boolean {
     this.check();
-    return this.lockWord.owner !== 0;
+    const { owner } = this.lockWord;
+    return owner !== 0 && !this.store.thread.isGone(owner);
   }
 
   /**
@@ -233,16 +238,12 @@ export class Mutex<F extends Field = Field> extends Primitive {
 
   /** Requires: lock held. */
   private takeState(): LockState {
-    const index = this.word + FLAGS_WORD;
-    if ((this.i32[index]! & RECOVERED) === 0) return SOUND;
-    this.i32[index] = this.i32[index]! & ~RECOVERED;
-    return AFTER_DEATH;
+    return takeRecovered(this.i32, this.word + (FLAGS >>> 2)) ? AFTER_DEATH : SOUND;
   }
 
   protected override seize(): string | undefined {
     const { lockWord, store } = this;
-    const { owner } = lockWord;
-    if (owner !== 0 || !lockWord.tryAcquire()) return store.thread.nameOf(owner || lockWord.owner);
+    if (!lockWord.tryAcquire()) return store.thread.nameOf(lockWord.owner);
     lockWord.release();
     return undefined;
   }
@@ -262,14 +263,20 @@ export class Mutex<F extends Field = Field> extends Primitive {
   }
 }
 
+/** Whether the last owner died, told once. Requires: lock held. */
+function takeRecovered(i32: Int32Array, flags: number): boolean {
+  if (i32[flags] === 0) return false;
+  i32[flags] = 0;
+  return true;
+}
+
 /** A lock that is held: `unlock()` it, or let `using` do so. */
 export class MutexGuard<F extends Field = Field> {
   /** Comes first, so that posting the guard throws at once. */
   readonly $guard: symbol = GUARD;
   /** Gives the lock back unless that was done already. Only where `Symbol.dispose` is. */
   declare readonly [Symbol.dispose]: () => void;
-  /** Whether the last owner died with the lock in its hands: the value may be half changed. */
-  readonly recovered: boolean;
+  private afterDeath: boolean;
   /** Where the mutex lies, and in which memory. */
   readonly mutex: Address;
   readonly $memory: Memory;
@@ -285,8 +292,16 @@ export class MutexGuard<F extends Field = Field> {
     this.mutex = mutex;
     this.contents = contents;
     this.lock = lock;
-    this.recovered = recovered;
+    this.afterDeath = recovered;
     this.$shown = contents.show();
+  }
+
+  /**
+   * Whether an owner before this one died with the lock in its hands: the value may be half changed. It may
+   * turn true where a condition takes the lock again.
+   */
+  get recovered(): boolean {
+    return this.afterDeath;
   }
 
   /**
@@ -323,14 +338,18 @@ export class MutexGuard<F extends Field = Field> {
 
   $resume(): void {
     this.lock.acquire();
-    this.contents.reshow(this.$shown);
-    this.held = true;
+    this.resumed();
   }
 
   async $resumeAsync(): Promise<void> {
     await this.lock.acquireAsync();
+    this.resumed();
+  }
+
+  private resumed(): void {
     this.contents.reshow(this.$shown);
     this.held = true;
+    if (takeRecovered(this.$memory.i32, (this.mutex + FLAGS) >>> 2)) this.afterDeath = true;
   }
 
   /** Throws unless held. */

@@ -5,7 +5,8 @@
  *               ├ reader words, one for each thread slot ───────────────────┤ 1 KiB
  *               ├ value … ──────────────────────────────────────────────────┘
  *
- *     flags     RECOVERED   a writer died in the middle: the value may be half changed. Readers and
+ *     flags     WRITING     a writer is in: should it die, who takes its lock over sets RECOVERED instead
+ *               RECOVERED   a writer died in the middle: the value may be half changed. Readers and
  *                           writers are told until a writer has been told.
  *     bound, reader words, fairness: see sync/reader-writer-lock.ts
  *
@@ -23,7 +24,7 @@ import type { Field } from '../structs/field.ts';
 import type { FieldInit } from '../structs/inference.ts';
 import { GUARD } from '../structs/place.ts';
 import type { AsyncWaitOptions, WaitOptions } from '../sync/async-sleep.ts';
-import { READERS_BYTES, ReaderWriterLock, readsOf } from '../sync/reader-writer-lock.ts';
+import { READERS_BYTES, ReaderWriterLock } from '../sync/reader-writer-lock.ts';
 import { timeoutOf } from '../sync/turn.ts';
 import { checkHeader, type Handle } from './container.ts';
 import {
@@ -45,18 +46,13 @@ const FLAGS = 16;
 const BOUND = 20;
 const READERS = 64;
 const VALUE = READERS + READERS_BYTES;
-const FLAGS_WORD = FLAGS >>> 2;
 /** Readers of different slots must not share cache lines with each other or the lock. */
 const ALIGN = 64;
 
 const RECOVERED = 1;
+const WRITING = 2;
 
-const KIND = registerOwningKind(
-  kindWord('RWLK'),
-  'RwLock',
-  VALUE,
-  (memory, address, slot) => readsOf(memory, (address + READERS) as Address, slot) > 0,
-);
+const KIND = registerOwningKind(kindWord('RWLK'), 'RwLock', VALUE);
 
 const SOUND: LockState = Object.freeze({ recovered: false });
 const AFTER_DEATH: LockState = Object.freeze({ recovered: true });
@@ -78,11 +74,18 @@ export class RwLock<F extends Field = Field> extends Primitive {
   private readonly shown: Shown;
   /** How many `read` are at work in this object, one inside the other. */
   private depth = 0;
+  /** Index of the flags. */
+  private readonly flags: number;
 
   private constructor(store: ContainerStore, address: Address, field: F) {
     super(store, address, KIND);
-    store.thread.mayHold = true;
-    const lock = store.lock((address + LOCK) as Address);
+    const { i32 } = store.memory;
+    // Not by `this.word`: the object may be closed by the time it is called.
+    const flags = (address + FLAGS) >>> 2;
+    this.flags = flags;
+    const lock = store.lock((address + LOCK) as Address, () => {
+      if ((i32[flags]! & WRITING) !== 0) i32[flags] = RECOVERED;
+    });
     const bound = (address + BOUND) as Address;
     this.inner = new ReaderWriterLock(
       store.memory,
@@ -232,7 +235,7 @@ export class RwLock<F extends Field = Field> extends Primitive {
       result = fn(shown as unknown as Access<F>, this.takeState());
     } finally {
       contents.hide(shown);
-      this.inner.endWrite();
+      this.endWrite();
     }
     return settled(result, 'write(fn)', 'writeAsync(fn)');
   }
@@ -285,7 +288,7 @@ export class RwLock<F extends Field = Field> extends Primitive {
 
   private enterRead(timeout: number): void {
     this.check();
-    if (!this.inner.tryRead()) this.readContended(timeout);
+    if (!this.inner.enter()) this.readContended(timeout);
   }
 
   private readContended(timeout: number): void {
@@ -333,18 +336,23 @@ export class RwLock<F extends Field = Field> extends Primitive {
 
   private writeGuard(): WriteGuard<F> {
     const { recovered } = this.takeState();
-    return new WriteGuard<F>(this.address, this.contents, recovered, () => this.inner.endWrite());
+    return new WriteGuard<F>(this.address, this.contents, recovered, () => this.endWrite());
   }
 
   private state(): LockState {
-    return (this.i32[this.word + FLAGS_WORD]! & RECOVERED) === 0 ? SOUND : AFTER_DEATH;
+    return (this.i32[this.flags]! & RECOVERED) === 0 ? SOUND : AFTER_DEATH;
   }
 
   /** Requires: this thread writes. */
   private takeState(): LockState {
     const state = this.state();
-    if (state.recovered) this.i32[this.word + FLAGS_WORD] = this.i32[this.word + FLAGS_WORD]! & ~RECOVERED;
+    this.i32[this.flags] = WRITING;
     return state;
+  }
+
+  private endWrite(): void {
+    this.i32[this.flags] = 0;
+    this.inner.endWrite();
   }
 
   protected override seize(): string | undefined {

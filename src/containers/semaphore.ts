@@ -1,14 +1,15 @@
 /**
  * Semaphore: a number of permits that threads take and give back. For what may be used by a few at a time.
  *
- *     address ▶ ┌ 'SEMA' ┬ 0 ┬ permits: state, total, changes, sleepers, one record a slot ┐
- *               └────────┴───┴─────────────────────────────────────────────────────────────┘
- *               0        4   8                                             (sync/permits.ts)
+ *     address ▶ ┌ 'SEMA' ┬ 0 ┬ permits: lock, counts, one record a slot ┐
+ *               └────────┴───┴───────────────────────────────────────────┘
+ *               0        4   8                           (sync/permits.ts)
  *
  *     semaphore.with(() => …);                                   one permit, given back in any case
  *     semaphore.acquire(2); … semaphore.release(2);              acquireAsync where the thread may not block
  *
- * Who has taken what is recorded for each thread slot. Another thread may give back what one has taken:
+ * Who has taken what is recorded for each thread. What a thread has that died, or left the heap, is given
+ * back by the next one that finds too few, or waits. Another thread may give back what one has taken:
  * a release takes off the caller's own record first, then off others', lowest slot first. More than is
  * taken cannot be released; `add` puts in new permits (a semaphore that starts with 0 counts events so).
  */
@@ -17,17 +18,13 @@ import type { Address } from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';
 import { kindWord } from '../structs/drop.ts';
 import type { AsyncWaitOptions, WaitOptions } from '../sync/async-sleep.ts';
-import { layPermits, MOST_PERMITS, PERMITS_BYTES, Permits, permitsOf } from '../sync/permits.ts';
+import { layPermits, MOST_PERMITS, PERMITS_BYTES, Permits } from '../sync/permits.ts';
 import { timeoutOf } from '../sync/turn.ts';
 import { checkHeader, type Handle, HEADER_BYTES } from './container.ts';
 import { makeBlock, openBlock, Primitive, registerPlainKind, settled } from './primitive.ts';
 import type { ContainerStore } from './store.ts';
 
-const KIND = registerPlainKind(
-  kindWord('SEMA'),
-  'Semaphore',
-  (memory, address, slot) => permitsOf(memory, (address + HEADER_BYTES) as Address, slot) > 0,
-);
+const KIND = registerPlainKind(kindWord('SEMA'), 'Semaphore');
 
 /** A number of permits, shared by all threads. */
 export class Semaphore extends Primitive {
@@ -36,9 +33,10 @@ export class Semaphore extends Primitive {
 
   private constructor(store: ContainerStore, address: Address) {
     super(store, address, KIND);
-    store.thread.mayHold = true;
     const start = (address + HEADER_BYTES) as Address;
-    this.permits = new Permits(store.memory, start, store.thread, store.lockTimeout);
+    const lock = store.lock(start, () => permits.recount());
+    const permits = new Permits(store.memory, start, store.thread, lock);
+    this.permits = permits;
   }
 
   /**

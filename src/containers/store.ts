@@ -20,8 +20,12 @@ export interface ContainerStore extends Allocator, StructStore {
   readonly thread: Thread;
   /** After how many ms a waiter gives up, unless it says otherwise. */
   readonly lockTimeout: number;
-  /** This thread's handle of a lock in 8 zeroed bytes. */
-  lock(address: Address): Lock;
+  /**
+   * This thread's handle of a lock in 8 zeroed bytes.
+   *
+   * @param repair see `LockOptions.repair`
+   */
+  lock(address: Address, repair?: () => void): Lock;
   /** Marks a block as on its way to another thread. False when it is no live block. */
   trySend(address: Address): boolean;
   /**

@@ -30,7 +30,7 @@ export interface ArenaParent extends StructStore {
   readonly thread: Thread;
   readonly lockTimeout: number;
   alloc(size: number, align?: number): Address;
-  lock(address: Address): Lock;
+  lock(address: Address, repair?: () => void): Lock;
 }
 
 /** Temporary blocks of one thread, given back together. */
@@ -132,8 +132,8 @@ export class Arena implements Allocator, StructStore {
   }
 
   /** See `Heap.lock`. */
-  lock(address: Address): Lock {
-    return this.#parent.lock(address);
+  lock(address: Address, repair?: () => void): Lock {
+    return this.#parent.lock(address, repair);
   }
 
   /** Gives all blocks back; the arena stays. */

@@ -25,14 +25,13 @@ import type { Allocator, AllocatorStats, BlockInfo } from '../allocators/allocat
 import type { CachedStats } from '../allocators/cached-blocks.ts';
 import { KIND_THREAD_CACHED, kindAt } from '../allocators/control.ts';
 import { Locked } from '../allocators/locked.ts';
-import { ownerBits } from '../allocators/ownership.ts';
 import { ThreadCached } from '../allocators/thread-cached.ts';
 import { BusyError, DetachedError, InvalidFreeError } from '../errors.ts';
 import * as addresses from '../memory/address.ts';
 import { type Address, KiB } from '../memory/address.ts';
 import { Memory } from '../memory/memory.ts';
 import { releaseView } from '../structs/deleted-view.ts';
-import { dropOrFree, dropOwned, isHolder } from '../structs/drop.ts';
+import { dropOrFree, dropOwned } from '../structs/drop.ts';
 import type { AnyStructType, Init, View } from '../structs/inference.ts';
 import { LayoutRegistry } from '../structs/registry.ts';
 import type { StructStore } from '../structs/store.ts';
@@ -237,8 +236,8 @@ export class Heap implements Allocator, StructStore {
    * Ends this thread's part in the heap: its blocks stay, as nobody's (ORPHAN), its slot is free for
    * another. Every later use of this handle throws `DetachedError`, and so does a container opened with it
    * that needs a lock or a block. Detaching twice does nothing. A thread that ends by itself detaches by
-   * itself. With a lock, a reading or permits in its hands it keeps the slot: the next tenant would seem to
-   * have them. What its Rcs own stays, and nobody can drop it.
+   * itself. It reads no more and has no permits any more; with a lock in its hands it keeps the slot, for
+   * `reap`. What its Rcs own stays, and nobody can drop it.
    */
   detach(): void {
     this.#forgetExit();
@@ -252,7 +251,7 @@ export class Heap implements Allocator, StructStore {
     if (table.fallback === this) table.fallback = undefined;
     try {
       // With a lock in its hands the thread leaves its slot as it is: the record leads others to the lock.
-      if (!this.#holdsAnything()) this.#giveBackSlot();
+      if (!this.#slots.holdsLocks(this.thread)) this.#giveBackSlot();
     } finally {
       this.#roots.release(DETACHED);
       this.#allocator = DETACHED;
@@ -265,16 +264,10 @@ export class Heap implements Allocator, StructStore {
     }
   }
 
-  /** Whether it holds a lock, reads under one, or has taken permits: the next tenant would seem to. */
-  #holdsAnything(): boolean {
-    const { thread, memory } = this;
-    return this.#slots.holdsLocks(thread) || (thread.mayHold && isHolder(thread.slot, memory, this.blocks()));
-  }
-
   #giveBackSlot(): void {
     // An idle thread may have been drained.
     this.resume();
-    this.#base.orphan(ownerBits(this.thread.slot, this.thread.generation));
+    this.#base.leave();
     this.#slots.giveBack(this.thread);
     this.thread.leave();
   }
@@ -471,12 +464,13 @@ export class Heap implements Allocator, StructStore {
 
   /**
    * A lock in 8 bytes of the heap that start as zeros. Every thread that uses it makes its own handle.
-   * The lock word names this thread's slot.
+   * The lock word names this thread's slot. `repair` is as in `LockOptions`.
    *
    * @param address a multiple of 8: a block of its own, or `view.address` plus an offset
    */
-  lock(address: Address): Lock {
-    return new ParkLock(this.memory, address, this.#lockOptions);
+  lock(address: Address, repair?: () => void): Lock {
+    const timeout = this.#lockOptions.timeout!;
+    return new ParkLock(this.memory, address, { thread: this.thread, timeout, repair });
   }
 
   /**
@@ -502,10 +496,10 @@ export class Heap implements Allocator, StructStore {
     if (this.#slots.resume(this.thread)) return;
     const allocator = this.#base;
     if (allocator instanceof ThreadCached) {
-      // Whoever drains holds the allocator's lock until it is done.
+      // Whoever drains holds the allocator's lock until it is done, or dead.
       allocator.inner.acquire();
       allocator.inner.lock.release();
-      allocator.discard();
+      allocator.discard(this.#slots.isDrained(this.thread));
     }
     this.#slots.resumeDrained(this.thread);
   }

@@ -16,8 +16,9 @@
  * Lock order: recovery lock → class locks ascending → allocator lock.
  */
 
-import type { Locked, Reclaimed } from '../allocators/locked.ts';
+import type { Locked } from '../allocators/locked.ts';
 import { ownerBits } from '../allocators/ownership.ts';
+import type { Swept } from '../allocators/sweep.ts';
 import type { ThreadCached } from '../allocators/thread-cached.ts';
 import type { Address } from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';
@@ -114,7 +115,7 @@ export function reapTenant(parts: RecoveryParts, tenant: SlotInfo, reclaim: bool
   const { threadId, slot, generation } = tenant;
   const report = { threadId, slot, generation, reclaimed: reclaim };
   slots.markDead(slot, generation);
-  let left: Reclaimed;
+  let left: Swept;
   lock.acquire();
   try {
     // Another thread may have been faster.

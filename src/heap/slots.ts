@@ -14,7 +14,7 @@
  *      probe          scratch word: tells whether two buffers are the same memory
  *      pending, held  see sync/thread.ts
  *      publish        see sync/deed.ts
- *      rest           0 at work, 1 idle: others may take its cache back, 2 drained: they have
+ *      rest           0 at work, 1 idle: others may take its cache back, 2: one is about it, 3 drained: it has
  *      dead           the generation whose thread is known to have died
  *      last           threadId + 1 of the last tenant that is gone
  *
@@ -47,7 +47,8 @@ const MOST_HELD = 1 << 12;
 
 const AT_WORK = 0;
 const IDLE = 1;
-const DRAINED = 2;
+const DRAINING = 2;
+const DRAINED = 3;
 
 /** What a slot says. */
 export interface SlotInfo {
@@ -171,7 +172,12 @@ export class ThreadSlots implements Census {
   /** The calling thread goes back to work. Returns false when others have taken its cache, or are about it. */
   resume(thread: Thread): boolean {
     const rest = this.#wordOf(thread.slot) + REST;
-    return compareExchange(this.#i32, rest, IDLE, AT_WORK) !== DRAINED;
+    return compareExchange(this.#i32, rest, IDLE, AT_WORK) <= IDLE;
+  }
+
+  /** Whether who took the thread's cache back was done with it. If not so under the allocator's lock, it has died. */
+  isDrained(thread: Thread): boolean {
+    return atomicLoad(this.#i32, this.#wordOf(thread.slot) + REST) === DRAINED;
   }
 
   /** The calling thread is at work again after it was drained. */
@@ -179,16 +185,25 @@ export class ThreadSlots implements Census {
     atomicStore(this.#i32, this.#wordOf(thread.slot) + REST, AT_WORK);
   }
 
-  /** Marks idle threads as drained. Returns the owner bits of each. Requires: allocator lock held. */
+  /**
+   * Marks idle threads, whose caches the caller is to take back. Returns the owner bits of each; those too
+   * at which another thread has died. Requires: allocator lock held.
+   */
   drainIdle(): number[] {
     const owners: number[] = [];
     for (let slot = 1; slot <= this.maxThreads; slot++) {
       const word = this.#wordOf(slot);
-      if (compareExchange(this.#i32, word + REST, IDLE, DRAINED) === IDLE) {
-        owners.push(ownerBits(slot, this.#i32[word + GENERATION]!));
-      }
+      const rest = compareExchange(this.#i32, word + REST, IDLE, DRAINING);
+      if (rest === IDLE || rest === DRAINING) owners.push(ownerBits(slot, this.#i32[word + GENERATION]!));
     }
     return owners;
+  }
+
+  /** The caches of those that `drainIdle` marked are taken back. Requires: allocator lock held since. */
+  endDrain(): void {
+    for (let slot = 1; slot <= this.maxThreads; slot++) {
+      compareExchange(this.#i32, this.#wordOf(slot) + REST, DRAINING, DRAINED);
+    }
   }
 
   /** All slots that are taken. */

@@ -22,7 +22,6 @@ export interface HeapCore {
   verify(): void;
   extend(bytes: number): boolean;
   tryShare(address: Address): boolean;
-  orphan(owner: number): void;
 }
 
 /** Live blocks that were allocated at one place. */
@@ -116,10 +115,6 @@ export class Tracker implements HeapCore {
 
   tryShare(address: Address): boolean {
     return this.#core.tryShare(address);
-  }
-
-  orphan(owner: number): void {
-    this.#core.orphan(owner);
   }
 
   #note(address: Address): Address {

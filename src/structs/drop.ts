@@ -30,13 +30,9 @@ export interface DropStore {
 /** Frees a block of one kind; what it owns goes to `dropper.push`. */
 export type DropBlock = (dropper: Dropper, address: number) => void;
 
-/** Whether the thread in a slot holds something of a block of one kind. */
-export type HeldBlock = (memory: Memory, address: number, slot: number) => boolean;
-
 interface Kind {
   readonly name: string;
   readonly drop: DropBlock;
-  readonly isHeld: HeldBlock | undefined;
 }
 
 const kinds = new Map<number, Kind>();
@@ -51,25 +47,11 @@ export function kindWord(text: string): number {
  * Says how blocks of a kind are dropped.
  *
  * @param word from `kindWord`, different for each kind
- * @param isHeld where a thread can hold more of it than a lock
  * @returns the word
  */
-export function registerKind(word: number, name: string, drop: DropBlock, isHeld?: HeldBlock): number {
-  kinds.set(word, { name, drop, isHeld });
+export function registerKind(word: number, name: string, drop: DropBlock): number {
+  kinds.set(word, { name, drop });
   return word;
-}
-
-/** Whether the thread in a slot holds something of one of the blocks. */
-export function isHolder(
-  slot: number,
-  memory: Memory,
-  blocks: Iterable<{ readonly address: number; readonly state: string }>,
-): boolean {
-  for (const { address, state } of blocks) {
-    const isHeld = state === 'free' ? undefined : kinds.get(memory.u32[address >>> 2]!)?.isHeld;
-    if (isHeld?.(memory, address, slot)) return true;
-  }
-  return false;
 }
 
 /** The name of a kind, for messages. */

@@ -66,7 +66,7 @@ export interface LockOptions {
    * Puts right what the lock guards, wherever in it a thread died. Called with the lock held, in the thread
    * that took it over, before `acquire` returns. When it throws the lock is poisoned for all.
    */
-  readonly repair?: () => void;
+  readonly repair?: (() => void) | undefined;
 }
 
 /** One thread's handle of a lock in shared bytes. The bytes start as zeros: free. */

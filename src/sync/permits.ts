@@ -1,59 +1,60 @@
 /**
- * Permits: the words of a semaphore. What each thread slot has taken is recorded, so that a dead thread's
+ * Permits: the words of a semaphore. What each thread has taken is recorded, so that a dead thread's
  * permits can be given back.
  *
- *     start ▶ ┌ state ──────────────────┬ total ┬ changes ┬ sleepers ┬ taken, one u32 for each slot ┐
- *             │ 0│ available 23 │ slot 8│ u32   │ i32     │ i32      │ slot 0 … slot 255            │
- *             └──┴──────────────┴───────┴───────┴─────────┴──────────┴──────────────────────────────┘
+ *     start ▶ ┌ lock (8 bytes) ┬ available ┬ total ┬ changes ┬ sleepers ┬ bound ┬ 0 ┐
+ *             │ see lock.ts    │ i32       │ i32   │ i32     │ i32      │ i32   │   │
+ *             ├ records, one for each thread slot ─┬────────────────────┬───────────┤ 2 KiB
+ *             │ taken i32, generation i32          │ taken, generation  │ …         │
+ *             └────────────────────────────────────┴────────────────────┴───────────┘
  *
- *     state     {n, 0}      n permits are free
- *               {n, slot}   that slot's thread is at the records: all others leave the words alone
- *     changes   goes up, and is notified, when permits come free and `sleepers` is not 0
+ *     lock         all other words are changed by who holds it, but for `sleepers`
+ *     changes      goes up, and is notified, when permits come free and `sleepers` is not 0
+ *     bound        the highest slot that ever took permits
+ *     generation   which tenant of the slot the record is of: a tenant that is gone has nothing any more
  *
- * Invariant: available + Σ taken = total, whenever the state names no slot. Whoever finds the state named
- * by a dead thread recomputes `available` from the records; that and clearing a dead slot's record is all
- * of recovery. A dead sleeper leaves `sleepers` too high: that costs notifies, nothing else.
+ * Invariant: available + Σ taken = total, whenever the lock is free. When its owner died, who takes it over
+ * counts `available` anew. Who finds too few permits gives back those of threads that are gone first, and
+ * looks for them with each slice that it waits. A dead sleeper leaves `sleepers` too high: that costs
+ * notifies, nothing else.
  *
- * Cost: taking or giving back without waiting is a load, a swap and a store (35 to 50 ns). Whoever finds
- * permits takes them: there is no queue, and who wants many can be overtaken by those who want few.
+ * Cost: taking or giving back without waiting is the lock's (25 to 35 ns). Whoever finds permits takes
+ * them: there is no queue, and who wants many can be overtaken by those who want few.
  */
 
 import { LockTimeoutError } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
-import { atomicAdd, atomicLoad, atomicStore, atomicSub, compareExchange, notify } from '../memory/atomics.ts';
+import { atomicAdd, atomicLoad, atomicSub, notify } from '../memory/atomics.ts';
 import { checkInteger } from '../memory/layout.ts';
 import type { Memory } from '../memory/memory.ts';
-import type { Thread } from './thread.ts';
+import type { Lock } from './lock.ts';
+import { Thread } from './thread.ts';
 import { awaitTurn, awaitTurnAsync, DONE, type Turn } from './turn.ts';
 
 /** The most permits that a semaphore can have. */
 export const MOST_PERMITS = 2 ** 23 - 1;
 
 // Indexes of words.
-const STATE = 0;
-const TOTAL = 1;
-const CHANGES = 2;
-const SLEEPERS = 3;
-const TAKEN = 4;
+const AVAILABLE = 2;
+const TOTAL = 3;
+const CHANGES = 4;
+const SLEEPERS = 5;
+const BOUND = 6;
+const RECORDS = 8;
 const SLOTS = 256;
+// Indexes from a record's start.
+const TAKEN = 0;
+const GENERATION = 1;
+const RECORD_WORDS = 2;
 /** Bytes of the words. */
-export const PERMITS_BYTES = (TAKEN + SLOTS) * 4;
+export const PERMITS_BYTES = (RECORDS + SLOTS * RECORD_WORDS) * 4;
 
-const SLOT_BITS = 8;
-const SLOT = SLOTS - 1;
 const EVERYBODY = 0x7fffffff;
-/** How long a thread sleeps that finds another one at the records, which takes it nanoseconds. */
-const NAP_MS = 1;
 
 /** Lays out the words in zeroed bytes that no other thread sees yet. */
 export function layPermits(memory: Memory, start: Address, total: number): void {
   memory.i32[(start >>> 2) + TOTAL] = total;
-  memory.i32[(start >>> 2) + STATE] = total << SLOT_BITS;
-}
-
-/** What a slot has taken, by the words at an address. */
-export function permitsOf({ i32 }: Memory, start: Address, slot: number): number {
-  return i32[(start >>> 2) + TAKEN + slot]!;
+  memory.i32[(start >>> 2) + AVAILABLE] = total;
 }
 
 /** One thread's handle of the words. */
@@ -62,20 +63,23 @@ export class Permits {
   private readonly start: Address;
   private readonly base: number;
   private readonly thread: Thread;
-  private readonly timeout: number;
+  private readonly lock: Lock;
+  /** Index of this thread's record. */
+  private readonly mine: number;
 
-  /** @param timeout for giving back, which waits only for who is at the records; ms */
-  constructor(memory: Memory, start: Address, thread: Thread, timeout: number) {
+  /** @param lock at `start`; its repair calls {@link recount} */
+  constructor(memory: Memory, start: Address, thread: Thread, lock: Lock) {
     this.i32 = memory.i32;
     this.start = start;
     this.base = start >>> 2;
     this.thread = thread;
-    this.timeout = timeout;
+    this.lock = lock;
+    this.mine = this.recordOf(thread.slot);
   }
 
   /** Permits that are free at the moment. */
   get available(): number {
-    return atomicLoad(this.i32, this.base + STATE) >>> SLOT_BITS;
+    return atomicLoad(this.i32, this.base + AVAILABLE);
   }
 
   /** All permits, free or taken. */
@@ -83,27 +87,29 @@ export class Permits {
     return atomicLoad(this.i32, this.base + TOTAL);
   }
 
-  /** What this thread's slot has taken. */
+  /** What this thread has taken. */
   get held(): number {
-    return this.takenBy(this.thread.slot);
+    return this.isMine() ? this.takenBy(this.thread.slot) : 0;
   }
 
   /** What a slot has taken. */
   takenBy(slot: number): number {
-    return atomicLoad(this.i32, this.base + TAKEN + slot);
+    return atomicLoad(this.i32, this.recordOf(slot) + TAKEN);
   }
 
-  /** The slots that have taken permits. */
+  /** The slots whose threads have taken permits, and are not gone. */
   holders(): number[] {
-    return Array.from({ length: SLOTS }, (_, slot) => slot).filter((slot) => this.takenBy(slot) > 0);
+    return Array.from({ length: this.i32[this.base + BOUND]! + 1 }, (_, slot) => slot).filter(
+      (slot) => this.takenBy(slot) > 0 && !this.isGone(slot),
+    );
   }
 
   /** Takes `count` permits if so many are free. */
   tryTake(count: number): boolean {
-    if (this.grab(count)) return true;
-    const turn = new Taking(this, count, false);
-    awaitTurn(turn, this.thread, this.timeout, 'acquireAsync()');
-    return turn.done;
+    this.lock.acquire();
+    const had = this.charge(count);
+    this.lock.release();
+    return had;
   }
 
   /**
@@ -112,10 +118,10 @@ export class Permits {
    * @throws LockTimeoutError, BlockingNotAllowedError as `awaitTurn`
    */
   take(count: number, timeout: number): void {
-    if (this.grab(count)) return;
+    if (this.tryTake(count)) return;
     atomicAdd(this.i32, this.base + SLEEPERS, 1);
     try {
-      awaitTurn(new Taking(this, count, true), this.thread, timeout, 'acquireAsync()');
+      awaitTurn(new Taking(this, count), this.thread, timeout, 'acquireAsync()');
     } finally {
       atomicSub(this.i32, this.base + SLEEPERS, 1);
     }
@@ -124,30 +130,40 @@ export class Permits {
   /** As {@link take}, without blocking the thread. */
   async takeAsync(count: number, timeout: number, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
-    if (this.grab(count)) return;
+    if (this.tryTake(count)) return;
     atomicAdd(this.i32, this.base + SLEEPERS, 1);
     try {
-      await awaitTurnAsync(new Taking(this, count, true), timeout, signal);
+      await awaitTurnAsync(new Taking(this, count), timeout, signal);
     } finally {
       atomicSub(this.i32, this.base + SLEEPERS, 1);
     }
   }
 
+  /** Takes permits, or says what to wait for: see `Turn.attempt`. */
+  attemptTake(turn: Taking): number {
+    this.lock.acquire();
+    turn.seen = this.i32[this.base + CHANGES]!;
+    const had = this.charge(turn.count);
+    this.lock.release();
+    return had ? DONE : this.base + CHANGES;
+  }
+
   /**
-   * Gives `count` permits back: this slot's own first, then those of others, lowest slot first.
+   * Gives `count` permits back: this thread's own first, then those of others, lowest slot first.
    *
    * @throws RangeError when fewer are taken; nothing has changed
    */
   giveBack(count: number): void {
-    const free = this.enter();
-    const { i32, base } = this;
+    const { i32, base, lock } = this;
+    lock.acquire();
+    const free = i32[base + AVAILABLE]!;
     const total = i32[base + TOTAL]!;
     if (count > total - free) {
-      atomicStore(i32, base + STATE, free << SLOT_BITS);
+      lock.release();
       throw new RangeError(`release of ${count} permits, where ${total - free} of ${total} are taken`);
     }
-    let left = this.uncharge(this.thread.slot, count);
-    for (let slot = 0; left > 0 && slot < SLOTS; slot++) left = this.uncharge(slot, left);
+    let left = this.isMine() ? this.uncharge(this.mine, count) : count;
+    for (let slot = 0; left > 0 && slot < SLOTS; slot++) left = this.uncharge(this.recordOf(slot), left);
     this.leave(free + count);
   }
 
@@ -157,100 +173,102 @@ export class Permits {
    * @throws RangeError when there would be too many
    */
   add(count: number): void {
-    const free = this.enter();
-    const { i32, base } = this;
+    const { i32, base, lock } = this;
+    lock.acquire();
     const total = i32[base + TOTAL]!;
     try {
       checkInteger('permits to add', count, 0, MOST_PERMITS - total);
     } catch (error) {
-      atomicStore(i32, base + STATE, free << SLOT_BITS);
+      lock.release();
       throw error;
     }
     i32[base + TOTAL] = total + count;
-    this.leave(free + count);
-  }
-
-  // ── The state word ──────────────────────────────────────────────────────────────────────────────
-
-  /** Takes permits at the first try, or not. */
-  private grab(count: number): boolean {
-    const state = atomicLoad(this.i32, this.base + STATE);
-    return (state & SLOT) === 0 && state >>> SLOT_BITS >= count && this.takeFrom(state, count);
-  }
-
-  /** Takes permits while the state is still as seen. Requires: it names no slot and has so many. */
-  private takeFrom(state: number, count: number): boolean {
-    const { i32, base, thread } = this;
-    const rest = state - (count << SLOT_BITS);
-    if (compareExchange(i32, base + STATE, state, rest | thread.slot) !== state) return false;
-    i32[base + TAKEN + thread.slot] = i32[base + TAKEN + thread.slot]! + count;
-    // Publishes: the record; pairs with the loads of the state before it is swapped.
-    atomicStore(i32, base + STATE, rest);
-    return true;
-  }
-
-  /** Takes permits, or says what to wait for: see `Turn.attempt`. */
-  attemptTake(turn: Taking): number {
-    const { i32, base } = this;
-    const changes = atomicLoad(i32, base + CHANGES);
-    for (;;) {
-      const state = atomicLoad(i32, base + STATE);
-      if ((state & SLOT) !== 0) return turn.wait(base + STATE, state, NAP_MS);
-      if (state >>> SLOT_BITS < turn.count) {
-        return turn.patient ? turn.wait(base + CHANGES, changes, undefined) : DONE;
-      }
-      turn.done = this.takeFrom(state, turn.count);
-      if (turn.done) return DONE;
-    }
-  }
-
-  /** Names this thread in the state, so that the records are its own. Returns how many permits are free. */
-  private enter(): number {
-    const { i32, base, thread } = this;
-    const state = atomicLoad(i32, base + STATE);
-    if ((state & SLOT) === 0 && compareExchange(i32, base + STATE, state, state | thread.slot) === state) {
-      return state >>> SLOT_BITS;
-    }
-    const turn = new Entering(this);
-    awaitTurn(turn, thread, this.timeout, 'acquireAsync()');
-    return turn.free;
-  }
-
-  /** Tries to name this thread in the state: see `Turn.attempt`. */
-  attemptEnter(turn: Entering): number {
-    const { i32, base, thread } = this;
-    for (;;) {
-      const state = atomicLoad(i32, base + STATE);
-      turn.seen = state;
-      if ((state & SLOT) !== 0) return base + STATE;
-      if (compareExchange(i32, base + STATE, state, state | thread.slot) !== state) continue;
-      turn.free = state >>> SLOT_BITS;
-      return DONE;
-    }
-  }
-
-  private leave(free: number): void {
-    const { i32, base } = this;
-    // Publishes: the records; pairs with the load of the state in `attemptTake`.
-    atomicStore(i32, base + STATE, free << SLOT_BITS);
-    if (atomicLoad(i32, base + SLEEPERS) === 0) return;
-    atomicAdd(i32, base + CHANGES, 1);
-    notify(i32, base + CHANGES, EVERYBODY);
-  }
-
-  /** Takes up to `count` permits off a slot's record. Returns how many are still to be taken off others. */
-  private uncharge(slot: number, count: number): number {
-    const index = this.base + TAKEN + slot;
-    const taken = Math.min(count, this.i32[index]!);
-    this.i32[index] = this.i32[index]! - taken;
-    return count - taken;
+    this.leave(i32[base + AVAILABLE]! + count);
   }
 
   timedOut(waitedMs: number): LockTimeoutError {
-    const busy = atomicLoad(this.i32, this.base + STATE) & SLOT;
-    const slots = busy === 0 ? this.holders() : [busy];
+    const slots = this.holders();
     const names = slots.map((slot) => `thread slot ${slot} (${this.takenBy(slot)})`).join(', ');
     return new LockTimeoutError(this.start, slots[0] ?? 0, names, waitedMs, 'permits of the semaphore');
+  }
+
+  // ── Under the lock ──────────────────────────────────────────────────────────────────────────────
+
+  /** Counts what is free by what is not, wherever in its section a thread died. Requires: lock held. */
+  recount(): void {
+    const { i32, base } = this;
+    let free = i32[base + TOTAL]!;
+    for (let slot = 0; slot < SLOTS; slot++) free -= i32[this.recordOf(slot) + TAKEN]!;
+    i32[base + AVAILABLE] = free;
+  }
+
+  /** Puts permits on this thread's record if so many are free. Requires: lock held. */
+  private charge(count: number): boolean {
+    const { i32, base, mine } = this;
+    let free = i32[base + AVAILABLE]!;
+    if (free < count) {
+      free = this.reclaim();
+      if (free < count) return false;
+    }
+    if (!this.isMine()) free += this.startRecord();
+    i32[mine + TAKEN] = i32[mine + TAKEN]! + count;
+    i32[base + AVAILABLE] = free - count;
+    return true;
+  }
+
+  /** Gives back what threads that are gone had taken. Returns what is free then. Requires: lock held. */
+  private reclaim(): number {
+    const { i32, base } = this;
+    const bound = i32[base + BOUND]!;
+    let free = i32[base + AVAILABLE]!;
+    for (let slot = 1; slot <= bound; slot++) {
+      const record = this.recordOf(slot);
+      const taken = i32[record + TAKEN]!;
+      if (taken === 0 || !this.isGone(slot)) continue;
+      i32[record + TAKEN] = 0;
+      free += taken;
+    }
+    i32[base + AVAILABLE] = free;
+    return free;
+  }
+
+  /** Makes the slot's record this thread's own. Returns what its last tenant had. Requires: lock held. */
+  private startRecord(): number {
+    const { i32, base, mine, thread } = this;
+    const taken = i32[mine + TAKEN]!;
+    i32[mine + TAKEN] = 0;
+    i32[mine + GENERATION] = thread.generation;
+    if (i32[base + BOUND]! < thread.slot) i32[base + BOUND] = thread.slot;
+    return taken;
+  }
+
+  /** Takes up to `count` permits off a record. Returns how many are still to be taken off others. */
+  private uncharge(record: number, count: number): number {
+    const taken = Math.min(count, this.i32[record + TAKEN]!);
+    this.i32[record + TAKEN] = this.i32[record + TAKEN]! - taken;
+    return count - taken;
+  }
+
+  /** Ends a section that put permits in. */
+  private leave(free: number): void {
+    const { i32, base, lock } = this;
+    i32[base + AVAILABLE] = free;
+    const wakes = i32[base + SLEEPERS] !== 0;
+    if (wakes) atomicAdd(i32, base + CHANGES, 1);
+    lock.release();
+    if (wakes) notify(i32, base + CHANGES, EVERYBODY);
+  }
+
+  private isMine(): boolean {
+    return this.i32[this.mine + GENERATION] === this.thread.generation;
+  }
+
+  private isGone(slot: number): boolean {
+    return this.thread.isGone(Thread.tokenOf(slot, this.i32[this.recordOf(slot) + GENERATION]!));
+  }
+
+  private recordOf(slot: number): number {
+    return this.base + RECORDS + slot * RECORD_WORDS;
   }
 }
 
@@ -258,51 +276,17 @@ export class Permits {
 class Taking implements Turn {
   readonly i32: Int32Array;
   readonly count: number;
-  /** Whether it waits for permits, not only for who is at the records. */
-  readonly patient: boolean;
   seen = 0;
-  nap: number | undefined = undefined;
-  done = false;
   private readonly permits: Permits;
 
-  constructor(permits: Permits, count: number, patient: boolean) {
+  constructor(permits: Permits, count: number) {
     this.permits = permits;
     this.i32 = permits.i32;
     this.count = count;
-    this.patient = patient;
   }
 
   attempt(): number {
     return this.permits.attemptTake(this);
-  }
-
-  wait(index: number, seen: number, nap: number | undefined): number {
-    this.seen = seen;
-    this.nap = nap;
-    return index;
-  }
-
-  timedOut(waitedMs: number): Error {
-    return this.permits.timedOut(waitedMs);
-  }
-}
-
-/** Waits until nobody else is at the records. */
-class Entering implements Turn {
-  readonly i32: Int32Array;
-  readonly nap = NAP_MS;
-  seen = 0;
-  /** The permits that were free then. */
-  free = 0;
-  private readonly permits: Permits;
-
-  constructor(permits: Permits) {
-    this.permits = permits;
-    this.i32 = permits.i32;
-  }
-
-  attempt(): number {
-    return this.permits.attemptEnter(this);
   }
 
   timedOut(waitedMs: number): Error {

@@ -7,8 +7,12 @@
  *     readers, 1 KiB                  16 lines of 64 bytes; slot s is word s >>> 4 of one of them: 16
  *                                     slots in a row share no line, 8 no pair of lines; 255 have room
  *
- *     reader word     count 31 bits       how often the slot's thread reads at this moment
- *                     bit 31, WANTED      a writer sleeps on the word until the count is 0
+ *     reader word     ┌ WANTED 1 ┬ generation 22 ┬ count 9 ┐
+ *                     └──────────┴───────────────┴─────────┘
+ *     count           how often the slot's thread reads at this moment, up to 510: it remembers what is more
+ *     generation      which tenant of the slot they are of: only that one counts here, and when it is gone
+ *                     a writer clears the count; the next tenant starts the word anew
+ *     WANTED          a writer sleeps on the word until the count is 0
  *
  * A reader counts itself, then looks at the lock; a writer takes the lock, then looks at the counts. Both
  * are sequentially consistent, so one of the two sees the other.
@@ -18,20 +22,20 @@
  * side starves more than under the lock itself. A thread that reads already may read again at once.
  *
  * Cost: a read two additions and a load (40 to 50 ns); a write the lock and a load for each slot up to
- * the bound. A dead reader's word is cleared by its slot; a dead writer is named by the lock.
+ * the bound. A dead writer's lock is taken over, by readers too.
  *
  * Source: B. Hsieh, W. Weihl, "Scalable reader-writer locks for parallel systems", 1992 (a word for each
  * reader); the way through the lock is ours.
  */
 
-import { DeadlockError, LockTimeoutError } from '../errors.ts';
+import { DeadlockError, DetachedError, LockTimeoutError } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
 import { atomicAdd, atomicAnd, atomicLoad, atomicSub, compareExchange, notify } from '../memory/atomics.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { AsyncWaitOptions } from './async-sleep.ts';
 import type { Lock } from './lock.ts';
 import { backOff } from './spin-lock.ts';
-import type { Thread } from './thread.ts';
+import { Thread } from './thread.ts';
 import { awaitTurn, awaitTurnAsync, DONE, SPIN_ROUNDS, type Turn, timeoutOf } from './turn.ts';
 
 /** Bytes of the reader words. They begin at a multiple of 64 and start as zeros. */
@@ -39,9 +43,12 @@ export const READERS_BYTES = 1024;
 
 const LINES = 16;
 const LINE_WORDS = 16;
-const COUNT = 0x7fffffff;
+const COUNT_BITS = 9;
+const COUNT = (1 << COUNT_BITS) - 1;
+/** The most readings that a word holds: one more is counted before it is seen to be too many. */
+const MOST_COUNTED = COUNT - 1;
 const WANTED = 1 << 31;
-const EVERYBODY = COUNT;
+const EVERYBODY = 0x7fffffff;
 
 /** One thread's handle of the lock. */
 export class ReaderWriterLock {
@@ -67,12 +74,8 @@ export class ReaderWriterLock {
     this.bound = bound >>> 2;
     this.readers = readers >>> 2;
     this.mine = this.wordOf(thread.slot);
+    this.startWord();
     this.raiseBound();
-  }
-
-  /** How often this thread reads at the moment. */
-  get ownReads(): number {
-    return this.i32[this.mine]! & COUNT;
   }
 
   /** A thread that reads or writes, for messages; undefined when none does. */
@@ -91,46 +94,82 @@ export class ReaderWriterLock {
    * @throws LockTimeoutError naming the writer, BlockingNotAllowedError as `Lock.acquire`
    */
   read(timeout: number): void {
-    if (!this.tryRead()) this.readContended(timeout);
-  }
-
-  /** Enters as a reader unless a thread writes, or waits for that. */
-  tryRead(): boolean {
-    const before = atomicAdd(this.i32, this.mine, 1);
-    // Who reads already goes in: a writer that waits for this thread would wait for ever.
-    if ((before & COUNT) !== 0 || atomicLoad(this.i32, this.lockIndex) === 0) return true;
-    this.leave();
-    return false;
-  }
-
-  /** As {@link read}, without blocking the thread; behind a writer of its own thread it queues. */
-  async readAsync(options: AsyncWaitOptions): Promise<void> {
-    options.signal?.throwIfAborted();
-    if (this.tryRead()) return;
-    await this.lock.acquireAsync(options);
-    this.enterBehindLock();
-  }
-
-  /** Ends one reading of this thread. Requires: it reads. */
-  leave(): void {
-    const before = atomicSub(this.i32, this.mine, 1);
-    if (before === (WANTED | 1)) notify(this.i32, this.mine, EVERYBODY);
-  }
-
-  private readContended(timeout: number): void {
+    if (this.enter()) return;
     // Most often it was a reader on its way through the lock, or a short write.
     for (let round = 0; round < SPIN_ROUNDS; round++) {
       backOff(round);
-      if (atomicLoad(this.i32, this.lockIndex) === 0 && this.tryRead()) return;
+      if (atomicLoad(this.i32, this.lockIndex) === 0 && this.enter()) return;
     }
     this.lock.acquire(timeout);
     this.enterBehindLock();
   }
 
+  /** Enters as a reader unless a thread writes, or waits for that. */
+  tryRead(): boolean {
+    if (this.enter()) return true;
+    if (!this.thread.isGone(this.lock.owner) || !this.lock.tryAcquire()) return false;
+    this.enterBehindLock();
+    return true;
+  }
+
+  /** As {@link read}, without blocking the thread; behind a writer of its own thread it queues. */
+  async readAsync(options: AsyncWaitOptions): Promise<void> {
+    options.signal?.throwIfAborted();
+    if (this.enter()) return;
+    await this.lock.acquireAsync(options);
+    this.enterBehindLock();
+  }
+
+  /** The fast path of reading. False when the lock is taken, which need not be by the living. */
+  enter(): boolean {
+    if (!this.thread.isHere) throw new DetachedError();
+    const before = atomicAdd(this.i32, this.mine, 1) & COUNT;
+    if (before === 0 && atomicLoad(this.i32, this.lockIndex) === 0) return true;
+    return this.enterAgain(before);
+  }
+
+  private enterAgain(before: number): boolean {
+    if (before === 0) this.countOut();
+    else if (before === MOST_COUNTED) this.countBeyond();
+    // Who reads already goes in: a writer that waits for this thread would wait for ever.
+    return before !== 0;
+  }
+
+  /** Ends one reading of this thread. Requires: it reads. A thread that has left its heap reads no more. */
+  leave(): void {
+    if (this.thread.isHere) this.countOut();
+  }
+
   /** Requires: lock held. Whoever holds it need not look for writers: there is none. */
   private enterBehindLock(): void {
-    atomicAdd(this.i32, this.mine, 1);
+    if ((atomicAdd(this.i32, this.mine, 1) & COUNT) === MOST_COUNTED) this.countBeyond();
     this.lock.release();
+  }
+
+  private countOut(): void {
+    const before = atomicSub(this.i32, this.mine, 1);
+    if (before < 0 || (before & COUNT) === MOST_COUNTED) this.countedOut(before);
+  }
+
+  private countedOut(before: number): void {
+    if ((before & COUNT) === MOST_COUNTED) this.countFromBeyond();
+    else if ((before & COUNT) === 1) notify(this.i32, this.mine, EVERYBODY);
+  }
+
+  /** The word is full: what it was counted up by goes to the thread's own account. */
+  private countBeyond(): void {
+    atomicSub(this.i32, this.mine, 1);
+    const beyond = beyondOf(this.thread);
+    beyond.set(this.mine, (beyond.get(this.mine) ?? 0) + 1);
+  }
+
+  /** The word was full: it stays so while there are others on the thread's own account. */
+  private countFromBeyond(): void {
+    const beyond = beyondOf(this.thread);
+    const others = beyond.get(this.mine) ?? 0;
+    if (others === 0) return;
+    beyond.set(this.mine, others - 1);
+    atomicAdd(this.i32, this.mine, 1);
   }
 
   // ── Writing ─────────────────────────────────────────────────────────────────────────────────────
@@ -142,7 +181,8 @@ export class ReaderWriterLock {
    * @throws LockTimeoutError naming the writer or a reader, BlockingNotAllowedError as `Lock.acquire`
    */
   write(timeout: number): void {
-    if (this.ownReads !== 0) {
+    this.thread.checkHere();
+    if ((this.i32[this.mine]! & COUNT) !== 0) {
       throw new DeadlockError(this.lock.address, `${this.thread.nameOf(this.thread.token)}, for reading`);
     }
     let left = timeout;
@@ -197,14 +237,24 @@ export class ReaderWriterLock {
 
   // ── Reader words ────────────────────────────────────────────────────────────────────────────────
 
-  /** The lowest slot from `first` on whose thread reads, or 0. */
+  /** The lowest slot from `first` on whose thread reads, or 0. Requires: lock held. */
   readerFrom(first: number): number {
     const { i32 } = this;
     const bound = atomicLoad(i32, this.bound);
     for (let slot = first; slot <= bound; slot++) {
-      if ((atomicLoad(i32, this.wordOf(slot)) & COUNT) !== 0) return slot;
+      if ((atomicLoad(i32, this.wordOf(slot)) & COUNT) !== 0 && !this.clearGone(slot)) return slot;
     }
     return 0;
+  }
+
+  /** Clears the count of a reader that is gone. False when the slot's thread lives. */
+  private clearGone(slot: number): boolean {
+    const index = this.wordOf(slot);
+    const seen = atomicLoad(this.i32, index);
+    if (!this.thread.isGone(Thread.tokenOf(slot, seen >>> COUNT_BITS))) return (seen & COUNT) === 0;
+    // A swap that fails found the word started anew: by the next tenant, which was not in yet.
+    compareExchange(this.i32, index, seen, seen & ~(COUNT | WANTED));
+    return (atomicLoad(this.i32, index) & COUNT) === 0;
   }
 
   /** Says that a writer is about to sleep on a slot's word. Returns what it holds then; 0 when nobody reads there. */
@@ -219,7 +269,7 @@ export class ReaderWriterLock {
 
   /** A writer does not sleep on a slot's word any more. */
   unwant(slot: number): void {
-    atomicAnd(this.i32, this.wordOf(slot), COUNT);
+    atomicAnd(this.i32, this.wordOf(slot), ~WANTED);
   }
 
   /** Where a turn sleeps, and what it says when it waited too long. */
@@ -235,6 +285,19 @@ export class ReaderWriterLock {
     return wordOfSlot(this.readers, slot);
   }
 
+  /** Makes the slot's word this thread's own: what its last tenant counted there is gone with it. */
+  private startWord(): void {
+    const { i32, mine, thread } = this;
+    const own = thread.generation << COUNT_BITS;
+    for (;;) {
+      const seen = atomicLoad(i32, mine);
+      if ((seen & ~(COUNT | WANTED)) === own) return;
+      if (compareExchange(i32, mine, seen, own) !== seen) continue;
+      if (seen < 0) notify(i32, mine, EVERYBODY);
+      return;
+    }
+  }
+
   private raiseBound(): void {
     const { slot } = this.thread;
     for (;;) {
@@ -244,16 +307,23 @@ export class ReaderWriterLock {
   }
 }
 
+/** How often a thread reads beyond what its word holds, by the index of the word: by none, as a rule. */
+const readingsBeyond = new WeakMap<Thread, Map<number, number>>();
+
+function beyondOf(thread: Thread): Map<number, number> {
+  let beyond = readingsBeyond.get(thread);
+  if (beyond === undefined) {
+    beyond = new Map();
+    readingsBeyond.set(thread, beyond);
+  }
+  return beyond;
+}
+
 /** Index of a slot's reader word. */
 function wordOfSlot(readers: number, slot: number): number {
   // Every other line first: processors fetch lines in pairs.
   const line = (slot * 2 + ((slot >>> 3) & 1)) % LINES;
   return readers + line * LINE_WORDS + (slot >>> 4);
-}
-
-/** How often a slot's thread reads at the moment, by the reader words at an address. */
-export function readsOf({ i32 }: Memory, readers: Address, slot: number): number {
-  return i32[wordOfSlot(readers >>> 2, slot)]! & COUNT;
 }
 
 function readerName(slot: number): string {

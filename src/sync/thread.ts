@@ -62,8 +62,8 @@ export class Thread {
   readonly held: number;
   /** Index of the deed in `words`; outside a heap past their end, where writes go nowhere. */
   readonly deed: number;
-  /** Whether it has opened anything that it can hold without a lock: to read, or permits. */
-  mayHold = false;
+  /** Whether it has not left its heap. */
+  isHere = true;
   readonly #census: Census;
 
   private constructor(
@@ -97,11 +97,17 @@ export class Thread {
 
   /** Ends the thread's part in its heap: whatever needs its record (locks, counts) throws from now on. */
   leave(): void {
+    this.isHere = false;
     Object.defineProperty(this, 'words', {
       get(): never {
         throw new DetachedError();
       },
     });
+  }
+
+  /** For what needs no record: throws DetachedError once the thread has left its heap. */
+  checkHere(): void {
+    if (!this.isHere) throw new DetachedError();
   }
 
   /** The calling thread as a heap's slot knows it. `record` is the index in `words` where its record begins. */

@@ -156,12 +156,12 @@ describe('shared and orphaned blocks', () => {
     expect(locked.tryShare(address)).toBe(false);
   });
 
-  test('orphan() leaves the blocks of one tenant of a slot, and no others', () => {
+  test('leave() leaves the blocks of one tenant of a slot, and no others', () => {
     const [mine, theirs] = slots.map((thread) => Locked.attach(memory, 0, thread)) as [Locked, Locked];
     const next = Locked.attach(memory, 0, Thread.inSlot(1, 6, new Int32Array(2), 0));
     const [a, b, c, shared] = [mine.alloc(8), theirs.alloc(8), next.alloc(8), mine.alloc(8)] as const;
     mine.tryShare(shared);
-    locked.orphan(mine.inner.owner);
+    mine.leave();
     expect([a, b, c, shared].map(stateOf)).toEqual(['orphan 0', 'live 2', 'live 1', 'shared 0']);
     locked.verify();
     for (const address of [a, b, c, shared]) locked.free(address);

@@ -325,7 +325,7 @@ describe('two frees at the same moment', () => {
     other.free(address);
     scene.word(address, word);
     scene.mine.free(address);
-    other.orphan(2 << 21);
+    other.leave();
     expect(scene.mine.stats().racedFrees).toBe(1);
     scene.mine.verify();
   });

@@ -4,6 +4,8 @@ import { afterEach, beforeEach, expect } from 'vitest';
 import type { ContainerStore } from '../../src/containers/store.ts';
 import { Heap } from '../../src/heap/heap.ts';
 import type { HeapOptions } from '../../src/heap/options.ts';
+import { SLOT_BYTES } from '../../src/heap/slots.ts';
+import { readSuperblock } from '../../src/heap/superblock.ts';
 import { MiB } from '../../src/memory/address.ts';
 import { f64, u32 } from '../../src/structs/scalars.ts';
 import { struct } from '../../src/structs/struct.ts';
@@ -38,6 +40,7 @@ function emptiness(heap: Heap): number {
 
 /** The same heap as another thread of slot 9 would see it. */
 export function elsewhere(heap: Heap = scene.heap): ContainerStore {
+  seat(heap, 9);
   const thread = Thread.inSlot(9, 1, new Int32Array(2), 0);
   return Object.create(heap, {
     thread: { value: thread },
@@ -48,9 +51,18 @@ export function elsewhere(heap: Heap = scene.heap): ContainerStore {
     free: { value: heap.free.bind(heap) },
     generationOf: { value: heap.generationOf.bind(heap) },
     lock: {
-      value: (address: never) => new ParkLock(heap.memory, address, { thread, timeout: heap.lockTimeout }),
+      value: (address: never, repair?: () => void) =>
+        new ParkLock(heap.memory, address, { thread, timeout: heap.lockTimeout, repair }),
     },
   }) as ContainerStore;
+}
+
+/** Lets a slot be taken, in its first generation, by a thread that does not end. */
+function seat(heap: Heap, slot: number): void {
+  const { slots } = readSuperblock(heap.memory);
+  const word = (slots + (slot - 1) * SLOT_BYTES) >>> 2;
+  heap.memory.i32[word] = 1000;
+  heap.memory.i32[word + 1] = 1;
 }
 
 /** Resolves in `ms`. */

@@ -49,31 +49,38 @@ describe('the slot', () => {
     expect(comeAgain().threadSlot).toBe(1);
   });
 
-  test('is kept while the thread reads', () => {
+  test('goes on while the thread reads: it reads no more', () => {
     const lock = RwLock.create(heap, Point, { x: 1 });
     const guard = lock.lockRead();
     const { handle: where } = lock;
     const next = comeAgain();
-    expect(next.threadSlot).toBe(2);
+    expect(next.threadSlot).toBe(1);
     const theirs = RwLock.open(next, where, Point);
-    expect(theirs.tryWrite()).toBeUndefined();
-    expect(() => theirs.write(() => {})).toThrow('a reader in thread slot 1');
+    const mine = theirs.lockRead();
     guard.unlock();
+    const third = RwLock.at(next, theirs.address, Point);
+    expect(third.tryWrite(), 'the old guard has not ended the reading of the next tenant').toBeUndefined();
+    expect(() => lock.read(() => {})).toThrow(DetachedError);
+    expect(() => lock.write(() => {})).toThrow(DetachedError);
+    mine.unlock();
     theirs.write((point) => {
       point.x = 2;
     });
     theirs.destroy();
   });
 
-  test('is kept while the thread has permits', () => {
+  test('goes on while the thread has permits: it has none any more', () => {
     const semaphore = Semaphore.create(heap, 3);
     semaphore.acquire(2);
     const { handle: where } = semaphore;
     const next = comeAgain();
-    expect(next.threadSlot).toBe(2);
+    expect(next.threadSlot).toBe(1);
     const theirs = Semaphore.open(next, where);
     expect([theirs.available, theirs.held]).toEqual([1, 0]);
-    theirs.release(2);
+    expect(() => semaphore.release(2)).toThrow(DetachedError);
+    expect(theirs.tryAcquire(3)).toBe(true);
+    expect(() => semaphore.acquire()).toThrow(DetachedError);
+    theirs.release(3);
     theirs.destroy();
   });
 

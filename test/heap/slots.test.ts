@@ -115,11 +115,28 @@ describe('the table', () => {
     slots.rest(b);
     expect(slots.taken().map(({ idle }) => idle)).toEqual([true, true]);
     expect(slots.drainIdle()).toEqual([ownerBits(1, 1), ownerBits(2, 1)]);
+    slots.endDrain();
     expect(slots.drainIdle()).toEqual([]);
     expect(slots.resume(a)).toBe(false);
     slots.resumeDrained(a);
     expect(slots.resume(a)).toBe(true);
     expect(slots.taken().map(({ idle }) => idle)).toEqual([false, true]);
+  });
+
+  test('who died while it drained the others has its work done by the next, or by themselves', () => {
+    const { slots } = table(3);
+    const [a, b] = [slots.take(), slots.take()];
+    slots.rest(a);
+    slots.rest(b);
+    expect(slots.drainIdle()).toEqual([ownerBits(1, 1), ownerBits(2, 1)]);
+    expect(slots.resume(b)).toBe(false);
+    expect(slots.isDrained(b)).toBe(false);
+    slots.resumeDrained(b);
+    expect(slots.drainIdle()).toEqual([ownerBits(1, 1)]);
+    slots.endDrain();
+    expect(slots.resume(a)).toBe(false);
+    expect(slots.isDrained(a)).toBe(true);
+    expect(slots.resume(b)).toBe(true);
   });
 
   test('a slot that was given back at rest is nobody to drain for its next tenant', () => {
