@@ -26,7 +26,7 @@ import type { CachedStats } from '../allocators/cached-blocks.ts';
 import { KIND_THREAD_CACHED, kindAt } from '../allocators/control.ts';
 import { Locked } from '../allocators/locked.ts';
 import { ThreadCached } from '../allocators/thread-cached.ts';
-import { BusyError, DetachedError, InvalidFreeError } from '../errors.ts';
+import { DetachedError, InvalidFreeError } from '../errors.ts';
 import * as addresses from '../memory/address.ts';
 import { type Address, KiB } from '../memory/address.ts';
 import { Memory } from '../memory/memory.ts';
@@ -213,11 +213,10 @@ export class Heap implements Allocator, StructStore {
    * The heap as bytes, for {@link Heap.restore} in any process: all that is in use, in as many bytes. Walks
    * all blocks. What small free blocks held before may be in it too.
    *
-   * @throws BusyError while other threads are attached, or this one holds a lock, a reading or permits
+   * @throws BusyError while other threads are attached, or this one holds a lock
    */
   snapshot(): Uint8Array<ArrayBuffer> {
     this.recover();
-    if (this.#holdsAnything()) throw new BusyError('heap', NULL, 'this thread', 'saved');
     this.flush();
     return takeImage({
       memory: this.memory,

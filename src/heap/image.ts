@@ -83,12 +83,13 @@ interface Extent {
 }
 
 /**
- * Takes an image. The calling thread must hold no lock and have flushed its cache.
+ * Takes an image. The calling thread must have flushed its cache.
  *
- * @throws BusyError when another thread is attached, or comes while the image is taken
+ * @throws BusyError when it holds a lock, or another thread is attached, or comes while the image is taken
  */
 export function takeImage(parts: ImageParts): Uint8Array<ArrayBuffer> {
   const { slots, thread, allocator } = parts;
+  if (slots.holdsLocks(thread)) throw busy('this thread, which has a lock in its hands');
   const takings = slots.takings();
   const other = slots.taken().find(({ slot }) => slot !== thread.slot);
   if (other !== undefined) throw busy(`thread ${other.threadId} (slot ${other.slot})`);
