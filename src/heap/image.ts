@@ -129,9 +129,9 @@ function copyHeap({ memory, allocator }: ImageParts): Uint8Array<ArrayBuffer> {
   f64[BYTE_LENGTH] = image.length;
   f64[HEAP_LENGTH] = memory.byteLength;
   f64[LEAST_LENGTH] = core.end;
-  u32[BODY_CHECKSUM] = extents.reduce((seed, extent) => {
+  u32[BODY_CHECKSUM] = extents.reduce((before, extent) => {
     const at = bodyAt + extent.at * UNIT;
-    return checksumOf(image.subarray(at, at + bytesOf(extent)), seed);
+    return checksumOf(image.subarray(at, at + bytesOf(extent)), before);
   }, 0);
   u32[CHECKSUM] = checksumOf(image.subarray(COVERED, bodyAt));
   return image;
@@ -197,8 +197,8 @@ function placeIn(extents: readonly Extent[], word: number): number {
 export interface ImageSource {
   /** How many there are. */
   readonly byteLength: number;
-  /** Fills `into` with the next ones. */
-  read(into: Uint8Array): void;
+  /** Fills `into` with the next ones. Returns their checksum, `before` being that of what came before. */
+  read(into: Uint8Array, before: number): number;
 }
 
 /** An image in memory as a source. */
@@ -207,9 +207,10 @@ export function sourceOf(image: Uint8Array): ImageSource {
   let at = 0;
   return {
     byteLength: image.length,
-    read(into) {
+    read(into, before) {
       into.set(image.subarray(at, at + into.length));
       at += into.length;
+      return checksumOf(into, before);
     },
   };
 }
@@ -230,9 +231,7 @@ export function restoreImage(source: ImageSource, options: RestoreOptions): Shar
   let checksum = 0;
   for (let word = HEADER_BYTES / 4; word < u32.length; word += 2) {
     const start = u32[word]! * UNIT;
-    const extent = memory.u8.subarray(start, start + u32[word + 1]! * UNIT);
-    source.read(extent);
-    checksum = checksumOf(extent, checksum);
+    checksum = source.read(memory.u8.subarray(start, start + u32[word + 1]! * UNIT), checksum);
   }
   if (checksum !== u32[BODY_CHECKSUM]) throw new AttachError('the image was altered: its checksum differs');
   renewSuperblock(memory);
@@ -247,7 +246,7 @@ function readHead(source: ImageSource): Uint8Array<ArrayBuffer> {
   if (byteLength < HEADER_BYTES)
     throw new AttachError(`${byteLength} bytes are no heap image: it was cut short`);
   const header = new Uint8Array(HEADER_BYTES);
-  source.read(header);
+  source.read(header, 0);
   const u32 = new Uint32Array(header.buffer);
   const f64 = new Float64Array(header.buffer);
   if (u32[0] !== MAGIC) throw new AttachError('the bytes are no heap image: the first word differs');
@@ -264,8 +263,7 @@ function readHead(source: ImageSource): Uint8Array<ArrayBuffer> {
   const bodyAt = HEADER_BYTES + u32[EXTENTS]! * EXTENT_BYTES;
   const head = new Uint8Array(Math.min(bodyAt, byteLength));
   head.set(header);
-  source.read(head.subarray(HEADER_BYTES));
-  if (u32[CHECKSUM] !== checksumOf(head.subarray(COVERED))) {
+  if (u32[CHECKSUM] !== source.read(head.subarray(HEADER_BYTES), checksumOf(header.subarray(COVERED)))) {
     throw new AttachError('the image was altered: the checksum of its header differs');
   }
   return head;

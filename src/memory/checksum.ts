@@ -1,60 +1,56 @@
 /**
- * Checksum: XXH32, which tells by 32 bits whether bytes were altered. Any change within one aligned
- * word changes it for certain, any other one but for a chance of 2^-32. It is fast, and no protection against
- * who alters bytes on purpose.
+ * Checksum: CRC-32, as zlib and Ethernet have it. Any change of up to 32 bits in a row changes it for certain, any
+ * other one but for a chance of 2^-32. No protection against who alters bytes on purpose.
  *
- *     bytes ──▶ 16 at a time into four lanes ──▶ the lanes into one word ──▶ the last 0 to 15 bytes ──▶ mix
+ *     eight bytes ──▶ eight look-ups, one table for each place ──▶ exclusive or ──▶ the next eight
  *
- * Source: Y. Collet, "xxHash fast digest algorithm", specification 0.1.1.
+ * Source: M. Kounavis and F. Berry, "A systematic approach to building high performance software-based CRC
+ * generators", 2005 (slicing by 8). Runtimes whose zlib is native have a faster one: the values are the same.
  */
 
-const PRIME_1 = 0x9e3779b1 | 0;
-const PRIME_2 = 0x85ebca77 | 0;
-const PRIME_3 = 0xc2b2ae3d | 0;
-const PRIME_4 = 0x27d4eb2f;
-const PRIME_5 = 0x165667b1;
+/** The polynomial, lowest power first. */
+const POLYNOMIAL = 0xedb88320;
+const PLACES = 8;
 
-/** Bytes that the four lanes take at a time. */
-const STRIPE = 16;
+let made: readonly Int32Array[] | undefined;
+
+/** One for each place: what a byte does to the checksum, so many bytes before the end. Made when first needed. */
+function tables(): readonly Int32Array[] {
+  if (made !== undefined) return made;
+  const atEnd = Int32Array.from({ length: 256 }, (_, byte) => {
+    let sum = byte;
+    for (let bit = 0; bit < 8; bit++) sum = (sum & 1) === 0 ? sum >>> 1 : (sum >>> 1) ^ POLYNOMIAL;
+    return sum;
+  });
+  const all = [atEnd];
+  while (all.length < PLACES) all.push(all.at(-1)!.map((sum) => (sum >>> 8) ^ atEnd[sum & 0xff]!));
+  made = all;
+  return all;
+}
 
 /**
  * The checksum of bytes, a u32.
  *
- * @param bytes best at a multiple of 4 in their buffer: else they are copied first
- * @param seed the checksum of what comes before, for bytes in several pieces
+ * @param before the checksum of what comes before them
  */
-export function checksumOf(bytes: Uint8Array, seed = 0): number {
-  // Not `slice`, which a Buffer has as another view of the same bytes.
-  const { buffer, byteOffset, length } = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes);
-  const words = new Int32Array(buffer, byteOffset, length >>> 2);
-  const stripes = (length - (length % STRIPE)) / 4;
-  let hash = (stripes === 0 ? seed + PRIME_5 : lanesOf(words, stripes, seed)) + length;
-  for (let i = stripes; i < words.length; i++) {
-    hash = Math.imul(rotate(hash + Math.imul(words[i]!, PRIME_3), 17), PRIME_4);
+export function checksumOf(bytes: Uint8Array, before = 0): number {
+  const [t0, t1, t2, t3, t4, t5, t6, t7] = tables();
+  let sum = ~before;
+  const aligned = bytes.byteOffset % 4 === 0 ? bytes.length - (bytes.length % PLACES) : 0;
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset - (bytes.byteOffset % 4), aligned >>> 2);
+  for (let i = 0; i < words.length; i += 2) {
+    const low = words[i]! ^ sum;
+    const high = words[i + 1]!;
+    sum =
+      t7![low & 0xff]! ^
+      t6![(low >>> 8) & 0xff]! ^
+      t5![(low >>> 16) & 0xff]! ^
+      t4![low >>> 24]! ^
+      t3![high & 0xff]! ^
+      t2![(high >>> 8) & 0xff]! ^
+      t1![(high >>> 16) & 0xff]! ^
+      t0![high >>> 24]!;
   }
-  for (let i = words.length * 4; i < length; i++) {
-    hash = Math.imul(rotate(hash + Math.imul(bytes[i]!, PRIME_5), 11), PRIME_1);
-  }
-  hash = Math.imul(hash ^ (hash >>> 15), PRIME_2);
-  hash = Math.imul(hash ^ (hash >>> 13), PRIME_3);
-  return (hash ^ (hash >>> 16)) >>> 0;
-}
-
-/** Four lanes over the first `count` words, a multiple of 4, and what they come to. */
-function lanesOf(words: Int32Array, count: number, seed: number): number {
-  let a = (seed + PRIME_1 + PRIME_2) | 0;
-  let b = (seed + PRIME_2) | 0;
-  let c = seed | 0;
-  let d = (seed - PRIME_1) | 0;
-  for (let i = 0; i < count; i += 4) {
-    a = Math.imul(rotate(a + Math.imul(words[i]!, PRIME_2), 13), PRIME_1);
-    b = Math.imul(rotate(b + Math.imul(words[i + 1]!, PRIME_2), 13), PRIME_1);
-    c = Math.imul(rotate(c + Math.imul(words[i + 2]!, PRIME_2), 13), PRIME_1);
-    d = Math.imul(rotate(d + Math.imul(words[i + 3]!, PRIME_2), 13), PRIME_1);
-  }
-  return rotate(a, 1) + rotate(b, 7) + rotate(c, 12) + rotate(d, 18);
-}
-
-function rotate(word: number, bits: number): number {
-  return (word << bits) | (word >>> (32 - bits));
+  for (let i = aligned; i < bytes.length; i++) sum = t0![(sum ^ bytes[i]!) & 0xff]! ^ (sum >>> 8);
+  return ~sum >>> 0;
 }
