@@ -39,7 +39,7 @@ import { create, viewAt } from '../structs/struct.ts';
 import { owningOf } from '../structs/view.ts';
 import type { Lock, LockOptions } from '../sync/lock.ts';
 import { ParkLock } from '../sync/park-lock.ts';
-import { Thread } from '../sync/thread.ts';
+import type { Thread } from '../sync/thread.ts';
 import { Arena, scoped } from './arena.ts';
 import { attached, attachedTo } from './attached.ts';
 import { type ExhaustedHandler, Exhaustion } from './exhaustion.ts';
@@ -60,6 +60,7 @@ import {
   type ReapOptions,
   type ReapReport,
   type RecoveryParts,
+  reapDead,
   reapedBefore,
   reapTenant,
   type SlotTenant,
@@ -80,6 +81,7 @@ import {
   type Superblock,
 } from './superblock.ts';
 import { type HeapCore, Tracker } from './tracking.ts';
+import { type WatchableWorker, WatchedWorkers, type WatchOptions } from './watch.ts';
 
 // V8 folds the constants of a module, but loads imported ones at each use.
 const { NULL } = addresses;
@@ -111,6 +113,7 @@ export class Heap implements Allocator, StructStore {
   #slots: ThreadSlots;
   #exhaustion: Exhaustion;
   #lockOptions: LockOptions;
+  #watched: WatchedWorkers;
   readonly #roots: Roots<Heap>;
 
   private constructor(
@@ -136,6 +139,7 @@ export class Heap implements Allocator, StructStore {
     this.#locked = allocator instanceof ThreadCached ? allocator.inner : allocator;
     this.#roots = new Roots<Heap>(this, this.lock(ROOT_LOCK), thread, parts.lockTimeout);
     this.#exhaustion = new Exhaustion(() => this.recover().length > 0);
+    this.#watched = new WatchedWorkers(slots, (tenant, options) => this.reap(tenant, options));
     this.#forgetExit = onExit(() => this.#leave());
     attached().heaps.set(this.id, this);
   }
@@ -252,6 +256,8 @@ export class Heap implements Allocator, StructStore {
       // With a lock in its hands the thread leaves its slot as it is: the record leads others to the lock.
       if (!this.#slots.holdsLocks(this.thread)) this.#giveBackSlot();
     } finally {
+      this.#watched.forget();
+      this.#watched = DETACHED;
       this.#roots.release(DETACHED);
       this.#allocator = DETACHED;
       this.#base = DETACHED;
@@ -520,26 +526,25 @@ export class Heap implements Allocator, StructStore {
     return tenant === undefined ? reapedBefore(thread) : reapTenant(parts, tenant, options.reclaim ?? false);
   }
 
-  /**
-   * Reaps every thread that is known to be dead. Whoever runs out of room does it before giving up.
-   *
-   * @returns a report of each
-   */
+  /** Reaps every thread that is known to be dead, and reports on each. Done too before a request fails. */
   recover(options: ReapOptions = {}): ReapReport[] {
-    const parts = this.#recoveryParts();
-    const { slots, thread } = parts;
-    return slots
-      .taken()
-      .filter(
-        ({ slot, generation }) => slot !== thread.slot && slots.isGone(Thread.tokenOf(slot, generation)),
-      )
-      .map((tenant) => reapTenant(parts, tenant, options.reclaim ?? false));
+    return reapDead(this.#recoveryParts(), options.reclaim ?? false);
+  }
+
+  /**
+   * Has a worker's thread reaped when it has ended, however it did. Keeps neither it nor the process alive.
+   *
+   * @returns a function that stops it
+   * @throws TypeError when it is no Worker of `node:worker_threads`, RangeError when it has ended
+   */
+  watch(worker: WatchableWorker, options: WatchOptions = {}): () => void {
+    return this.#watched.add(worker, options);
   }
 
   #recoveryParts(): RecoveryParts {
     const drop = (address: Address): void => dropOrFree(this, address);
-    const lock = this.lock(RECOVERY_LOCK);
-    return { slots: this.#slots, thread: this.thread, lock, allocator: this.#base, drop };
+    const [slots, lock, allocator] = [this.#slots, this.lock(RECOVERY_LOCK), this.#base];
+    return { slots, thread: this.thread, lock, allocator, drop };
   }
 
   /** The attached threads, with what each owns. Walks all blocks. */

@@ -84,6 +84,7 @@ export function tenantOf(
   }
   const [tenant] = tenants;
   if (tenant === undefined) {
+    if (typeof wanted === 'number' && slots.endTaking(wanted)) return undefined;
     if (slots.hadTenant(wanted)) return undefined;
     throw new RangeError(`no thread slot of the heap is, or was of late, of ${name}`);
   }
@@ -129,6 +130,15 @@ export function reapTenant(parts: RecoveryParts, tenant: SlotInfo, reclaim: bool
   // They are this thread's now: should it die, they are found as what it owned.
   if (reclaim) for (const address of left.owned) parts.drop(address);
   return { ...report, ...left };
+}
+
+/** Recovers what all those left that are known to be dead. */
+export function reapDead(parts: RecoveryParts, reclaim: boolean): ReapReport[] {
+  const { slots, thread } = parts;
+  return slots
+    .taken()
+    .filter((tenant) => tenant.slot !== thread.slot && (tenant.dead || slots.prove(tenant)))
+    .map((tenant) => reapTenant(parts, tenant, reclaim));
 }
 
 const NOTHING = Object.freeze({ returnedBlocks: 0, returnedBytes: 0, owned: [], ownedBytes: 0 });

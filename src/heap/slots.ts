@@ -2,14 +2,14 @@
  * Thread slots: who is at work in the heap. One slot for each attached thread, 128 bytes apart, so that
  * threads do not share cache lines.
  *
- *       0              4            8       12        16     20     24                         36     40
- *      ┌──────────────┬────────────┬───────┬─────────┬──────┬──────┬──────────────────────────┬──────┬──────┬ ─
- *      │ threadId + 1 │ generation │ probe │ pending │ held │ rest │ publish: block, link, op │ dead │ last │
- *      │ i32          │ u32        │ i32   │ record of locks│ i32  │ (for recovery)           │ u32  │ i32  │
- *      └──────────────┴────────────┴───────┴─────────┴──────┴──────┴──────────────────────────┴──────┴──────┴ ─
- *      ▲ slots + (slot - 1) · 128                                                                128 bytes
+ *       0              4            8       12        16     20     24                         36     40     44
+ *      ┌──────────────┬────────────┬───────┬─────────┬──────┬──────┬──────────────────────────┬──────┬──────┬────────┬ ─
+ *      │ threadId + 1 │ generation │ probe │ pending │ held │ rest │ publish: block, link, op │ dead │ last │ kernel │
+ *      │ i32          │ u32        │ i32   │ record of locks│ i32  │ (for recovery)           │ u32  │ i32  │ i32    │
+ *      └──────────────┴────────────┴───────┴─────────┴──────┴──────┴──────────────────────────┴──────┴──────┴────────┴ ─
+ *      ▲ slots + (slot - 1) · 128                                                                         128 bytes
  *
- *      threadId + 1   0: nobody has the slot; taken by one compare-and-swap
+ *      threadId + 1   0: nobody has the slot; negative: the thread takes it, and is no tenant yet
  *      generation     goes up at each taking, so that words of the last tenant are told from this one's
  *      probe          scratch word: tells whether two buffers are the same memory
  *      pending, held  see sync/thread.ts
@@ -17,11 +17,12 @@
  *      rest           0 at work, 1 idle: others may take its cache back, 2: one is about it, 3 drained: it has
  *      dead           the generation whose thread is known to have died
  *      last           threadId + 1 of the last tenant that is gone
+ *      kernel         the operating system's number of the tenant's thread, or 0: others ask it who lives
  *
  * Slots are numbered from 1; 0 stands for nobody in block headers.
  */
 
-import { threadId } from '#platform';
+import { hasEnded, kernelThread, threadId } from '#platform';
 import type { BlockInfo } from '../allocators/allocator.ts';
 import { ownerBits } from '../allocators/ownership.ts';
 import { TooManyThreadsError } from '../errors.ts';
@@ -41,7 +42,11 @@ const PUBLISH = 6;
 const PUBLISH_WORDS = 3;
 const DEAD = 9;
 const LAST = 10;
+const KERNEL = 11;
 const EVERYBODY = 0x7fffffff;
+const SLOTS_AT_MOST = 256;
+/** How often waiters ask the runtime for a proof of a slot's thread, in ms. */
+const ASK_EVERY_MS = 10;
 /** A longer list of held locks than this is a broken one. */
 const MOST_HELD = 1 << 12;
 
@@ -71,6 +76,8 @@ export class ThreadSlots implements Census {
   isProvenDead: ((threadId: number) => boolean) | undefined;
   readonly #i32: Int32Array;
   readonly #base: number;
+  /** When the runtime was last asked for each slot's thread, in ms: that takes microseconds. */
+  readonly #askedAt = new Float64Array(SLOTS_AT_MOST).fill(Number.NEGATIVE_INFINITY);
 
   /** @param start first byte of the slots */
   constructor(memory: Memory, start: number, maxThreads: number) {
@@ -86,15 +93,19 @@ export class ThreadSlots implements Census {
    */
   take(): Thread {
     const i32 = this.#i32;
+    const threadIdPlus1 = threadId() + 1;
     for (let slot = 1; slot <= this.maxThreads; slot++) {
       const word = this.#wordOf(slot);
-      if (atomicLoad(i32, word) !== 0 || compareExchange(i32, word, 0, threadId() + 1) !== 0) continue;
+      if (atomicLoad(i32, word) !== 0 || compareExchange(i32, word, 0, -threadIdPlus1) !== 0) continue;
       const generation = i32[word + GENERATION]! + 1;
       i32[word + RECORD] = 0;
       i32[word + RECORD + 1] = 0;
       i32[word + REST] = AT_WORK;
       i32.fill(0, word + PUBLISH, word + PUBLISH + PUBLISH_WORDS);
-      atomicStore(i32, word + GENERATION, generation);
+      i32[word + KERNEL] = kernelThread();
+      i32[word + GENERATION] = generation;
+      // Publishes: whoever sees a tenant sees its generation, not that of a dead one before it.
+      atomicStore(i32, word, threadIdPlus1);
       return Thread.inSlot(slot, generation, i32, word + RECORD, this);
     }
     throw new TooManyThreadsError(this.maxThreads);
@@ -129,10 +140,18 @@ export class ThreadSlots implements Census {
     return sum;
   }
 
+  /** Frees a slot that a thread was about to take when it died. Returns whether there was one. */
+  endTaking(threadId: number): boolean {
+    for (let slot = 1; slot <= this.maxThreads; slot++) {
+      if (compareExchange(this.#i32, this.#wordOf(slot), -(threadId + 1), 0) === -(threadId + 1)) return true;
+    }
+    return false;
+  }
+
   /** Whether the slot is still of this tenant. */
   isTenant({ slot, generation }: Pick<SlotInfo, 'slot' | 'generation'>): boolean {
     const word = this.#wordOf(slot);
-    return atomicLoad(this.#i32, word) !== 0 && this.#i32[word + GENERATION] === generation;
+    return atomicLoad(this.#i32, word) > 0 && this.#i32[word + GENERATION] === generation;
   }
 
   /** Whether a thread had a slot that is free now, or of another thread. */
@@ -212,7 +231,7 @@ export class ThreadSlots implements Census {
     for (let slot = 1; slot <= this.maxThreads; slot++) {
       const word = this.#wordOf(slot);
       const threadIdPlus1 = atomicLoad(this.#i32, word);
-      if (threadIdPlus1 === 0) continue;
+      if (threadIdPlus1 <= 0) continue;
       found.push({
         slot,
         threadId: threadIdPlus1 - 1,
@@ -243,15 +262,25 @@ export class ThreadSlots implements Census {
     atomicStore(this.#i32, this.#wordOf(slot) + DEAD, generation);
   }
 
+  /** As `Census.isGone`; the runtime is asked for a proof of a slot's thread every 10 ms at most. */
   isGone(token: number): boolean {
     const slot = slotOfToken(token);
     if (slot === 0 || slot > this.maxThreads) return false;
     const word = this.#wordOf(slot);
     const threadIdPlus1 = atomicLoad(this.#i32, word);
     const generation = this.#i32[word + GENERATION]!;
-    if (threadIdPlus1 === 0 || Thread.tokenOf(slot, generation) !== token) return true;
+    if (threadIdPlus1 <= 0 || Thread.tokenOf(slot, generation) !== token) return true;
     if (atomicLoad(this.#i32, word + DEAD) === generation) return true;
-    if (this.isProvenDead?.(threadIdPlus1 - 1) !== true) return false;
+    const now = performance.now();
+    if (now - this.#askedAt[slot]! < ASK_EVERY_MS) return false;
+    this.#askedAt[slot] = now;
+    return this.prove({ slot, generation, threadId: threadIdPlus1 - 1 });
+  }
+
+  /** Marks a tenant as dead if there is a proof, and returns whether there is. */
+  prove({ slot, generation, threadId }: Pick<SlotInfo, 'slot' | 'generation' | 'threadId'>): boolean {
+    const kernelThread = this.#i32[this.#wordOf(slot) + KERNEL]!;
+    if (!hasEnded(kernelThread) && this.isProvenDead?.(threadId) !== true) return false;
     this.markDead(slot, generation);
     return true;
   }
@@ -262,7 +291,7 @@ export class ThreadSlots implements Census {
     const word = this.#wordOf(slot);
     const threadIdPlus1 = atomicLoad(this.#i32, word);
     const current = Thread.tokenOf(slot, this.#i32[word + GENERATION]!) === token;
-    if (!current || threadIdPlus1 === 0)
+    if (!current || threadIdPlus1 <= 0)
       return `a thread that is gone (slot ${slot}, generation ${generationOfToken(token)})`;
     return `thread ${threadIdPlus1 - 1} (slot ${slot})`;
   }

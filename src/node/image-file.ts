@@ -9,7 +9,6 @@
  */
 
 import { randomUUID } from 'node:crypto';
-import type { PathLike } from 'node:fs';
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import * as zlib from 'node:zlib';
 import { AttachError } from '../errors.ts';
@@ -55,7 +54,7 @@ export function saveImage(heap: Heap, path: string): void {
  * @throws AttachError as `Heap.restore`
  * @throws the system's error when the file cannot be read
  */
-export function loadImage(path: PathLike, options: RestoreOptions = {}): Heap {
+export function loadImage(path: string, options: RestoreOptions = {}): Heap {
   return withFile(path, 'r', (file) => {
     const byteLength = fstatSync(file).size;
     // Straight to where the bytes belong: there is no second copy.
@@ -76,7 +75,7 @@ function readAll(file: number, into: Uint8Array, before: number): number {
   return sum;
 }
 
-function withFile<R>(path: PathLike, flags: string, fn: (file: number) => R): R {
+function withFile<R>(path: string, flags: string, fn: (file: number) => R): R {
   const file = openSync(path, flags);
   try {
     return fn(file);

@@ -5,13 +5,33 @@
  * A terminated thread runs no callback; that is what recovery is for.
  */
 
+import { existsSync, readlinkSync } from 'node:fs';
 import { threadId as workerThreadId } from 'node:worker_threads';
 import type { Platform } from './platform.ts';
+
+const THIS_THREAD = '/proc/thread-self';
 
 const exitCallbacks = new Set<{ readonly callback: () => void }>();
 
 export function threadId(): number {
   return workerThreadId;
+}
+
+/** Linux shows each thread as a folder, from its start until it has run its last instruction. */
+export function kernelThread(): number {
+  // Deno would ask its user for leave to read there.
+  if (process.platform !== 'linux' || 'Deno' in globalThis) return 0;
+  try {
+    return Number(/\d+$/.exec(readlinkSync(THIS_THREAD))?.[0] ?? 0);
+  } catch {
+    return 0;
+  }
+}
+
+export function hasEnded(kernelThread: number): boolean {
+  if (kernelThread === 0 || existsSync(`/proc/self/task/${kernelThread}`)) return false;
+  // Where a sandbox hides the folders, that of the thread that asks is hidden too.
+  return existsSync(THIS_THREAD);
 }
 
 export function mayBlock(): boolean {
@@ -44,4 +64,4 @@ function runExitCallbacks(): void {
   }
 }
 
-({ threadId, mayBlock, onExit, readsInOrder, isolationProblem }) satisfies Platform;
+({ threadId, kernelThread, hasEnded, mayBlock, onExit, readsInOrder, isolationProblem }) satisfies Platform;

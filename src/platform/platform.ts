@@ -10,6 +10,15 @@ export interface Platform {
   /** A number below 2 ** 29 that no other thread of the program has. The main thread of Node has 0. */
   threadId(): number;
 
+  /** The operating system's number of this thread, above 0, or 0 where it cannot be had. */
+  kernelThread(): number;
+
+  /**
+   * Whether the thread that {@link kernelThread} gave that number for has ended, so that nothing of it runs any
+   * more. False when that cannot be told; never true of a thread that lives.
+   */
+  hasEnded(kernelThread: number): boolean;
+
   /** May this thread sleep on a shared word? The main thread of a page may not. */
   mayBlock(): boolean;
 

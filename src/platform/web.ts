@@ -26,6 +26,15 @@ export function threadId(): number {
   return web[THREAD_ID];
 }
 
+export function kernelThread(): number {
+  return 0;
+}
+
+/** A browser does not tell. */
+export function hasEnded(_kernelThread: number): boolean {
+  return false;
+}
+
 export function mayBlock(): boolean {
   return web.document === undefined;
 }
@@ -60,4 +69,4 @@ function drawThreadId(): number {
   return word >>> 3 || 1;
 }
 
-({ threadId, mayBlock, onExit, readsInOrder, isolationProblem }) satisfies Platform;
+({ threadId, kernelThread, hasEnded, mayBlock, onExit, readsInOrder, isolationProblem }) satisfies Platform;

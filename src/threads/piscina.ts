@@ -12,24 +12,33 @@
  *
  *     workerData    yours, a plain object, plus `heap`: the heap's handle, which `currentHeap()` attaches to
  *     maxThreads    at most the heap's free thread slots: each worker takes one
- *     idleTimeout   Infinity unless you say otherwise: Piscina ends idle workers by terminating them, and a
- *                   terminated thread cannot give its slot back
+ *     idleTimeout   Infinity unless you say otherwise: ending an idle worker is safe, but loses its cache, and
+ *                   the pool's thread walks over all blocks for it
+ *     reclaim       whether blocks that a dead worker alone owned are freed; see `heap.watch`
+ *
+ * A worker that ends in the middle of its work (an aborted task, `destroy`, `close({ force: true })`,
+ * `process.exit`, an error outside a task, a JavaScript heap that is full) is reaped once its thread has ended:
+ * at the 'exit' of the raw Worker. Piscina's 'workerDestroy' comes when it calls `terminate()`, and the thread
+ * writes on after that. `destroy` and `close` resolve when all threads of the pool have ended and are reaped.
  */
 
 import { availableParallelism } from 'node:os';
+import type { Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { DetachedError, TooManyThreadsError } from '../errors.ts';
 import { attached } from '../heap/attached.ts';
 import { Heap } from '../heap/heap.ts';
 import { ThreadSlots } from '../heap/slots.ts';
 import { readSuperblock } from '../heap/superblock.ts';
+import type { WatchOptions } from '../heap/watch.ts';
 
 export { currentHeap, heapTask } from './current-heap.ts';
 
 type PiscinaOptions = NonNullable<ConstructorParameters<typeof Piscina>[0]>;
+type CloseOptions = Parameters<Piscina['close']>[0];
 
 /** What `createHeapPool` takes: a heap and any option of Piscina. */
-export interface HeapPoolOptions extends PiscinaOptions {
+export interface HeapPoolOptions extends PiscinaOptions, WatchOptions {
   /** The heap that the tasks share. This thread must be attached to it. */
   readonly heap: Heap;
   /** Reaches the workers as their `workerData`, with the heap's handle added as `heap`. */
@@ -41,10 +50,13 @@ export interface HeapPoolOptions extends PiscinaOptions {
 export class HeapPool<T = any, R = any> extends Piscina<T, R> {
   /** The heap that the tasks share. */
   readonly heap: Heap;
+  readonly #watchOptions: WatchOptions;
+  /** The workers that are watched, each until its thread has ended. */
+  readonly #ends = new Map<Worker, Promise<void>>();
 
   /** See {@link createHeapPool}. */
   constructor(options: HeapPoolOptions) {
-    const { heap, ...rest } = options ?? {};
+    const { heap, reclaim = false, onReaped, ...rest } = options ?? {};
     checkAttached(heap);
     super({
       idleTimeout: Number.POSITIVE_INFINITY,
@@ -53,6 +65,53 @@ export class HeapPool<T = any, R = any> extends Piscina<T, R> {
       workerData: withHandle(heap, rest.workerData),
     });
     this.heap = heap;
+    this.#watchOptions = onReaped === undefined ? { reclaim } : { reclaim, onReaped };
+    this.#watchWorkers();
+    this.on('workerCreate', () => this.#watchWorkers());
+    // Piscina does not tell of a worker that ends before it is ready; Node tells of each when it is started.
+    if (HeapPool.#pools.size === 0) process.on('worker', HeapPool.#watchAll);
+    HeapPool.#pools.add(new WeakRef(this));
+  }
+
+  static readonly #pools = new Set<WeakRef<HeapPool>>();
+
+  static #watchAll(this: void): void {
+    for (const pool of HeapPool.#pools) {
+      const alive = pool.deref();
+      if (alive === undefined) HeapPool.#pools.delete(pool);
+      else alive.#watchWorkers();
+    }
+    if (HeapPool.#pools.size === 0) process.off('worker', HeapPool.#watchAll);
+  }
+
+  /** As Piscina's, and resolves when the threads have ended whose tasks were aborted, too. */
+  override async destroy(): Promise<void> {
+    await super.destroy();
+    await this.#allEnded();
+  }
+
+  /** As Piscina's, and resolves when the threads have ended whose tasks were aborted, too. */
+  override async close(options?: CloseOptions): Promise<void> {
+    await super.close(options);
+    await this.#allEnded();
+  }
+
+  #watchWorkers(): void {
+    if (attached().heaps.get(this.heap.id) !== this.heap) return;
+    for (const worker of this.threads) {
+      if (this.#ends.has(worker) || worker.threadId === -1) continue;
+      // The heap's listener comes first: a thread that has ended here is reaped.
+      this.heap.watch(worker, this.#watchOptions);
+      const end = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+      this.#ends.set(
+        worker,
+        end.then(() => void this.#ends.delete(worker)),
+      );
+    }
+  }
+
+  async #allEnded(): Promise<void> {
+    await Promise.all(this.#ends.values());
   }
 }
 

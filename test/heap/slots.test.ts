@@ -99,6 +99,11 @@ describe('the table', () => {
     witness.isProvenDead = (threadId) => asked.push(threadId) > 1;
     expect(witness.isGone(victim.token)).toBe(false);
     expect(slots.isGone(victim.token)).toBe(false);
+    // Asking takes long: it is not done again at once.
+    expect(witness.isGone(victim.token)).toBe(false);
+    expect(asked).toEqual([0]);
+    const later = performance.now() + 11;
+    while (performance.now() < later);
     expect(witness.isGone(victim.token)).toBe(true);
     expect(slots.isGone(victim.token)).toBe(true);
     expect(asked).toEqual([0, 0]);

@@ -2,7 +2,15 @@ import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
-import { isolationProblem, mayBlock, onExit, readsInOrder, threadId } from '../../src/platform/node.ts';
+import {
+  hasEnded,
+  isolationProblem,
+  kernelThread,
+  mayBlock,
+  onExit,
+  readsInOrder,
+  threadId,
+} from '../../src/platform/node.ts';
 
 const built = new URL('../../dist/src/platform/node.js', import.meta.url);
 
@@ -28,6 +36,26 @@ test('a worker has the id that its parent knows', async () => {
   const id = worker.threadId;
   expect(await messageFrom(worker)).toBe(id);
   await worker.terminate();
+});
+
+test.runIf(process.platform === 'linux')('the kernel tells which threads live', async () => {
+  expect(kernelThread()).toBeGreaterThan(0);
+  expect(hasEnded(kernelThread())).toBe(false);
+  const code = `
+    import { parentPort } from 'node:worker_threads';
+    import { kernelThread } from ${JSON.stringify(built.href)};
+    parentPort.postMessage(kernelThread());
+    setInterval(() => {}, 1000);`;
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`));
+  const number = (await messageFrom(worker)) as number;
+  expect(number).not.toBe(kernelThread());
+  expect(hasEnded(number)).toBe(false);
+  await worker.terminate();
+  expect(hasEnded(number)).toBe(true);
+});
+
+test('of a thread without a number nothing is known', () => {
+  expect(hasEnded(0)).toBe(false);
 });
 
 test('many exit callbacks share one listener, which goes with the last of them', () => {

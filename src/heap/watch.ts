@@ -1,0 +1,144 @@
+/**
+ * Watched workers: how the thread that started a worker learns of its death, and has it reaped.
+ *
+ *     'exit'        the runtime has ended the thread and joined it: mark dead, reap. Never earlier: a thread
+ *                   that `terminate()` was called for runs on, for seconds in a long `fill`
+ *     id is -1      the same, for whoever asks between the thread's end and our listener
+ *     idle is -1    `worker.performance.eventLoopUtilization().idle` of Node: time while the worker's loop is
+ *                   there, -1 once it was taken down, 0 while nothing is known. The one sign that a parent sees
+ *                   which blocks, and so gets no events. Believed when a time was seen before
+ *
+ * A worker's id is noted at once: its end turns it into -1. Whoever waits for a lock asks `isDead` (through
+ * the slots) of the thread that holds it. Where the operating system tells it, nobody needs to ask here.
+ */
+
+import type { ReapOptions, ReapReport, SlotTenant } from './recovery.ts';
+import type { ThreadSlots } from './slots.ts';
+
+/** In ms. */
+interface LoopTimes {
+  readonly idle: number;
+  readonly active: number;
+}
+
+const NOT_KNOWN: LoopTimes = { idle: 0, active: 0 };
+
+/** What `heap.watch` needs of a Worker of `node:worker_threads`. */
+export interface WatchableWorker {
+  readonly threadId: number;
+  readonly performance?: { eventLoopUtilization(): LoopTimes };
+  on(event: 'online' | 'message' | 'exit', listener: () => void): unknown;
+  off(event: 'online' | 'message' | 'exit', listener: () => void): unknown;
+}
+
+/** What is to be done when a watched worker has died. */
+export interface WatchOptions extends ReapOptions {
+  /** Called with what the worker left, once it is reaped; not when it had left the heap before its end. */
+  readonly onReaped?: (report: ReapReport) => void;
+}
+
+/** The workers that one thread watches for one heap. */
+export class WatchedWorkers {
+  readonly #slots: ThreadSlots;
+  readonly #reap: (tenant: SlotTenant, options: ReapOptions) => ReapReport;
+  readonly #all = new Set<WatchedWorker>();
+
+  constructor(slots: ThreadSlots, reap: (tenant: SlotTenant, options: ReapOptions) => ReapReport) {
+    this.#slots = slots;
+    this.#reap = reap;
+    slots.isProvenDead = (threadId) => this.isDead(threadId);
+  }
+
+  /** See `Heap.watch`. */
+  add(worker: WatchableWorker, options: WatchOptions): () => void {
+    checkWorker(worker);
+    const watched = new WatchedWorker(worker, () => {
+      this.#all.delete(watched);
+      this.#ended(watched.threadId, options);
+    });
+    this.#all.add(watched);
+    return () => {
+      watched.stop();
+      this.#all.delete(watched);
+    };
+  }
+
+  /** Whether a watched worker's thread has ended. */
+  isDead(threadId: number): boolean {
+    for (const watched of this.#all) if (watched.threadId === threadId && watched.isDead()) return true;
+    return false;
+  }
+
+  /** Watches none any more. */
+  forget(): void {
+    for (const watched of this.#all) watched.stop();
+    this.#all.clear();
+  }
+
+  #ended(threadId: number, options: WatchOptions): void {
+    const slots = this.#slots;
+    slots.endTaking(threadId);
+    const tenants = slots.taken().filter((tenant) => tenant.threadId === threadId);
+    // Each one is known to be dead before the first is reaped, which may fail and be tried again.
+    for (const { slot, generation } of tenants) slots.markDead(slot, generation);
+    for (const tenant of tenants) {
+      const report = this.#tryReap(tenant, options);
+      if (report !== undefined) options.onReaped?.(report);
+    }
+  }
+
+  /** A heap that cannot be repaired says so to those who use it; an event of the runtime is no place for it. */
+  #tryReap(tenant: SlotTenant, options: ReapOptions): ReapReport | undefined {
+    try {
+      return this.#reap(tenant, options);
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+/** One worker. */
+class WatchedWorker {
+  readonly threadId: number;
+  readonly #worker: WatchableWorker;
+  readonly #onExit: () => void;
+  #wasSeenAlive = false;
+
+  constructor(worker: WatchableWorker, onExit: () => void) {
+    this.threadId = worker.threadId;
+    this.#worker = worker;
+    this.#onExit = () => {
+      this.stop();
+      onExit();
+    };
+    worker.on('exit', this.#onExit);
+    worker.on('online', this.#look);
+    worker.on('message', this.#look);
+    this.#look();
+  }
+
+  isDead(): boolean {
+    return this.#worker.threadId === -1 || (this.#look() === -1 && this.#wasSeenAlive);
+  }
+
+  stop(): void {
+    this.#worker.off('exit', this.#onExit);
+    this.#worker.off('online', this.#look);
+    this.#worker.off('message', this.#look);
+  }
+
+  /** Node tells the end of a loop only to who has asked about it before. */
+  readonly #look = (): number => {
+    const { idle, active } = this.#worker.performance?.eventLoopUtilization() ?? NOT_KNOWN;
+    if (idle >= 0 && active > 0) this.#wasSeenAlive = true;
+    return idle;
+  };
+}
+
+function checkWorker(worker: unknown): asserts worker is WatchableWorker {
+  const { threadId, on, off } = (worker ?? {}) as Partial<WatchableWorker>;
+  if (typeof threadId !== 'number' || typeof on !== 'function' || typeof off !== 'function') {
+    throw new TypeError("watch wants a Worker of 'node:worker_threads'");
+  }
+  if (threadId < 0) throw new RangeError('the worker has ended: watch it when it is started');
+}
