@@ -100,7 +100,7 @@ export { bool, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64 } from './structs/
 export type { StructStore } from './structs/store.ts';
 export { type StructType, struct } from './structs/struct.ts';
 export type { ArrayLayout, StructArray, StructArrayHandle } from './structs/struct-array.ts';
-export type { AsyncWaitOptions, WaitOptions } from './sync/async-sleep.ts';
+export type { AbortSignalLike, AsyncWaitOptions, WaitOptions } from './sync/async-sleep.ts';
 export type { Lock, LockOptions } from './sync/lock.ts';
 export { ParkLock } from './sync/park-lock.ts';
 export { SpinLock } from './sync/spin-lock.ts';
