@@ -13,9 +13,11 @@ export const ROOT: string = fileURLToPath(new URL('../..', import.meta.url));
 export interface Run {
   readonly status: number | null;
   readonly output: string;
+  /** What it said on the standard error. */
+  readonly complaints: string;
 }
 
-/** Runs a program to its end; both of its streams are the output. */
+/** Runs a program to its end. */
 export function run(program: string, args: readonly string[], cwd: string): Run {
   const stdio: StdioOptions = ['ignore', 'pipe', 'pipe'];
   const { status, stdout, stderr, error } = spawnSync(program, [...args], {
@@ -25,7 +27,7 @@ export function run(program: string, args: readonly string[], cwd: string): Run 
     env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0', NODE_OPTIONS: '' },
   });
   if (error !== undefined) throw error;
-  return { status, output: stdout + stderr };
+  return { status, output: stdout, complaints: stderr };
 }
 
 /** The same for one of the repository's own tools. */
@@ -89,6 +91,7 @@ export class Consumer {
 
   /** Runs lines of JavaScript as a module in a fresh process. */
   eval(...lines: string[]): Run {
-    return this.node('--input-type=module', '--eval', lines.join('\n'));
+    // A file: the command line's own `--eval` puts Node's modules among the globals.
+    return this.node(this.write('eval.js', lines.join('\n')));
   }
 }

@@ -79,7 +79,7 @@ describe("the README's first example", () => {
     const example = firstExample();
     expect([...example.keys()]).toEqual(['point', 'main', 'worker']);
     for (const [name, code] of example) bare.write(`js/${name}.js`, code);
-    expect(bare.node('js/main.js')).toEqual({ status: 0, output: '42 1\n' });
+    expect(bare.node('js/main.js')).toEqual({ status: 0, output: '42 1\n', complaints: '' });
   });
 
   test('compiles as TypeScript, and runs', () => {
@@ -91,8 +91,20 @@ describe("the README's first example", () => {
     }
     const options = { ...STRICT, module: 'nodenext', types: ['node'], outDir: 'built', rootDir: '.' };
     typed.write('ts/tsconfig.json', JSON.stringify({ compilerOptions: options }));
-    expect(runTool('typescript/bin/tsc', ['-p', 'ts'], typed.folder)).toEqual({ status: 0, output: '' });
-    expect(typed.node('ts/built/main.js')).toEqual({ status: 0, output: '42 1\n' });
+    expect(runTool('typescript/bin/tsc', ['-p', 'ts'], typed.folder)).toEqual({
+      status: 0,
+      output: '',
+      complaints: '',
+    });
+    expect(typed.node('ts/built/main.js')).toEqual({ status: 0, output: '42 1\n', complaints: '' });
+  });
+
+  test.runIf(process.features.typescript)('runs as TypeScript, as it stands', () => {
+    for (const [name, code] of firstExample()) {
+      bare.write(`stripped/${name}.ts`, code.replaceAll(/(?<='\.\/\w+)\.js(?=')/g, '.ts'));
+    }
+    const { status, output } = bare.node('stripped/main.ts');
+    expect([status, output]).toEqual([0, '42 1\n']);
   });
 });
 
@@ -148,7 +160,7 @@ describe('the declarations', () => {
           version === '5.9'
             ? consumer.node(oldest.path('node_modules/typescript/bin/tsc'), '-p', folder)
             : runTool('typescript/bin/tsc', ['-p', folder], consumer.folder);
-        expect(found).toEqual({ status: 0, output: '' });
+        expect(found).toEqual({ status: 0, output: '', complaints: '' });
       });
     }
   }
@@ -179,8 +191,10 @@ describe('the tools of the trade', () => {
   test('neither have are-the-types-wrong', () => {
     const args = [shop.file, '--profile', 'esm-only', '--no-emoji'];
     const { status, output } = runTool('@arethetypeswrong/cli/dist/index.js', args, shop.folder);
-    expect(output).toContain('No problems found');
-    expect(status).toBe(0);
+    for (const entry of ['sabheap', 'sabheap/node', 'sabheap/piscina']) {
+      expect(output).toMatch(new RegExp(`"${entry}" +│ OK \\(ESM\\) +│ OK +│`));
+    }
+    expect(status, output).toBe(0);
   });
 });
 
@@ -208,7 +222,7 @@ describe('bundles', () => {
     const kB = (bytes: number): string => `${(bytes / 1000).toFixed(1)} kB`;
     console.log(`${name}: ${kB(text.length)} minified, ${kB(gzipSync(text).length)} gzipped`);
     expect(text.length).toBeLessThan(limit * 1000);
-    expect(text, 'a browser has no such modules').not.toMatch(/["']node:/);
+    expect(/(from|import|require)\W{0,2}["']node:/.exec(text)?.[0], 'a browser has none').toBeUndefined();
   });
 
   test('open what others have made of fields that they do not name', async () => {
@@ -230,8 +244,12 @@ describe('bundles', () => {
     );
     bare.write('maker.js', maker);
     bare.write('user.js', user);
-    expect(bare.node('maker.js')).toEqual({ status: 0, output: '' });
-    expect(bare.node('user.js')).toEqual({ status: 0, output: '[["one","two"],["three"]]\n' });
+    expect(bare.node('maker.js')).toEqual({ status: 0, output: '', complaints: '' });
+    expect(bare.node('user.js')).toEqual({
+      status: 0,
+      output: '[["one","two"],["three"]]\n',
+      complaints: '',
+    });
   });
 });
 
@@ -261,10 +279,12 @@ describe('the globals of the runtime', () => {
         return [...after.keys(), ...before.keys()].filter((key, index, all) => all.indexOf(key) === index)
           .filter((key) => !before.get(key)?.every((part, i) => Object.is(part, after.get(key)?.[i])));
       }`;
-    const { output, status } = bare.eval(
+    const { output, status, complaints } = bare.eval(
       look,
       // What the process itself counts changes by itself.
       "const own = (keys) => keys.filter((key) => !key.startsWith('process.') && !key.startsWith('performance.'));",
+      // What is made when it is first looked at is there the second time.
+      'look();',
       'const before = look();',
       "const { Heap } = await import('sabheap');",
       "const { loadImage } = await import('sabheap/node');",
@@ -272,7 +292,7 @@ describe('the globals of the runtime', () => {
       'Heap.create({ byteLength: 2 ** 20 }).alloc(8);',
       'console.log(JSON.stringify(own(changes(before, look()))));',
     );
-    expect(status, output).toBe(0);
+    expect(status, complaints).toBe(0);
     expect(
       output
         .trim()
@@ -286,7 +306,7 @@ describe('the globals of the runtime', () => {
     for (const [name, value] of Object.entries(await import('sabheap'))) {
       if (typeof value !== 'function' || !value.prototype) continue;
       const keys = Reflect.ownKeys(value.prototype);
-      if (keys.includes(REAL)) found.push(name);
+      if (REAL in value.prototype) found.push(name);
       if (keys.includes('undefined') || keys.some((key) => /dispose/.test(String(key)) && key !== REAL))
         throw new Error('dispose under another name in ' + name);
     }
@@ -299,14 +319,18 @@ describe('the globals of the runtime', () => {
   });
 
   test('have none: then nothing has one', () => {
-    const { output } = bare.eval(
+    const { output, complaints } = bare.eval(
       'const REAL = Symbol.dispose;',
-      "const hidden = ['dispose', 'asyncDispose'];",
-      'globalThis.Symbol = new Proxy(Symbol, {',
-      '  get: (target, key) => (hidden.includes(key) ? undefined : Reflect.get(target, key)),',
-      '});',
+      // As in runtimes of old: the same symbols, but for those.
+      'const Real = Symbol;',
+      'const Old = (name) => Real(name);',
+      'for (const key of Reflect.ownKeys(Real)) {',
+      "  if (['dispose', 'asyncDispose', 'name', 'length'].includes(key)) continue;",
+      '  Object.defineProperty(Old, key, Object.getOwnPropertyDescriptor(Real, key));',
+      '}',
+      'globalThis.Symbol = Old;',
       disposables,
     );
-    expect(output).toBe('[]\n');
+    expect(output, complaints).toBe('[]\n');
   });
 });
