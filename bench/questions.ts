@@ -14,6 +14,7 @@ import { liveBlocks } from './questions/live-blocks.ts';
 import { map } from './questions/map.ts';
 import { mstress } from './questions/mstress.ts';
 import { pair } from './questions/pair.ts';
+import { recovery } from './questions/recovery.ts';
 import { threads } from './questions/threads.ts';
 import { vec } from './questions/vec.ts';
 import { xmalloc } from './questions/xmalloc.ts';
@@ -35,4 +36,5 @@ export const QUESTIONS: readonly Question[] = [
   map,
   vec,
   image,
+  recovery,
 ];

@@ -14,6 +14,7 @@ import { measureLiveBlocks } from './workloads/live-blocks.ts';
 import { measureCount, measureLookUp } from './workloads/map.ts';
 import { measureMstress } from './workloads/mstress.ts';
 import { measureKept, measureLock, measurePair } from './workloads/pair.ts';
+import { measureRecovery } from './workloads/recovery.ts';
 import { measureRing } from './workloads/ring.ts';
 import { measureSum } from './workloads/vec.ts';
 import { measureXmalloc } from './workloads/xmalloc.ts';
@@ -42,6 +43,7 @@ const TABLE: Readonly<Record<string, Workload>> = {
   metadata: measureMetadata,
   mstress: measureMstress,
   pair: measurePair,
+  recovery: measureRecovery,
   ring: measureRing,
   sum: measureSum,
   xmalloc: measureXmalloc,

@@ -372,8 +372,8 @@ export abstract class BoundaryTags extends Algorithm {
   /** The units of the block at `block`, checked to end within the spans. */
   #unitsAt(block: number): number {
     const units = unitsIn(this.i32[geometryIndex(block)]!);
-    const least = this.#isGap(block) ? END_MARKER + 1 : MIN_UNITS;
-    if (units < least || units > this.marker - block) {
+    const isLarge = units >= MIN_UNITS || (units > END_MARKER && this.#isGap(block));
+    if (!isLarge || units > this.marker - block) {
       throw new HeapCorruptionError(block * UNIT, `a block of ${units * UNIT} bytes cannot be`);
     }
     return units;
@@ -508,28 +508,28 @@ export abstract class BoundaryTags extends Algorithm {
     let below = 0;
     let lastFree = 0;
     for (let block = this.firstUnit; block < marker; ) {
-      const free = this.#settleFree(block, marker);
-      if (free !== 0) {
-        this.linkFree(block, free, lastFree);
+      let units = this.#settleFree(block, marker);
+      if (units !== 0) {
+        this.linkFree(block, units, lastFree);
         lastFree = block;
+        claimed += units;
+        below = BELOW_FREE;
       } else {
         const geometry = i32[geometryIndex(block)]!;
         const told = (geometry & ~BELOW_FREE) | below;
         if (told !== geometry) i32[geometryIndex(block)] = told;
+        units = this.#unitsAt(block);
+        const isGap = i32[ownershipIndexOf(block)] === GAP;
+        claimed += isGap ? END_MARKER : units;
+        used += isGap ? 0 : units - 1;
+        live += isGap ? 0 : 1;
+        below = 0;
       }
-      const units = free === 0 ? this.#unitsAt(block) : free;
-      const isGap = this.#isGap(block);
-      claimed += isGap ? END_MARKER : units;
-      if (free === 0 && !isGap) {
-        used += (units - 1) * UNIT;
-        live++;
-      }
-      below = free === 0 ? 0 : BELOW_FREE;
       block += units;
     }
     this.#writeEnd(marker, below);
     i32[this.word + CLAIMED] = claimed;
-    this.settleCounters(used, live);
+    this.settleCounters(used * UNIT, live);
   }
 
   /** Makes one free block of those that start at `block` in a row. Returns its units, 0 if there are none. */

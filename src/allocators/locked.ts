@@ -298,6 +298,14 @@ export class Locked<A extends Algorithm = Algorithm> implements Allocator {
     return true;
   }
 
+  /** Makes a thread that is dead the owner of a held block that nobody else can reach. False when it is none. */
+  tryGive(address: Address, owner: number): boolean {
+    const index = this.inner.ownershipIndex(address);
+    if (index < 0 || !isHeld(this.#i32[index]!)) return false;
+    this.#i32[index] = ownedWord(this.#i32[index]!, LIVE, owner);
+    return true;
+  }
+
   /** How often the block at `address` was freed (modulo 256), or -1 when it is no live block. */
   generationOf(address: Address): number {
     const index = this.inner.ownershipIndex(address);

@@ -472,6 +472,11 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
     this.inner.leave();
   }
 
+  /** See `Locked.tryGive`. */
+  tryGive(address: Address, owner: number): boolean {
+    return this.inner.tryGive(address, owner);
+  }
+
   /** See `Locked.reclaimOf`. Class locks that the dead thread had are taken over, and their lists repaired. */
   reclaimOf(owner: number, reclaim: boolean): Swept {
     for (const list of this.#lists) {

@@ -1,26 +1,33 @@
 /**
  * Barrier: where a number of threads wait until all have come, again and again.
  *
- *     address ▶ ┌ 'BARR' ┬ 0 ┬ state ──────────────────────────────┬ parties ┬ resets ┐
- *               │        │   │ broken 1│ generation 19 │ arrived 12 │ u32     │ u32    │
- *               └────────┴───┴─────────────────────────────────────┴─────────┴────────┘
+ *     address ▶ ┌ 'BARR' ┬ 0 ┬ state ──────────────────────────────┬ parties ┬ resets ┬ bound ┐
+ *               │        │   │ broken 1│ generation 19 │ arrived 12 │ u32     │ u32    │ u32   │
+ *               ├────────┴───┴─────────────────────────────────────┴─────────┴────────┴───────┤
+ *               │ members, one for each thread slot: │ generation 22 │ open 10 │ …            │ 1 KiB
+ *               └─────────────────────────────────────────────────────────────────────────────┘
  *
  *     {g, a}       a of the parties have come in generation g; they sleep on the state
  *     {g+1, 0}     the last one came, and was the leader: one store lets all go
  *     {g, a}, broken   a party gave up: all of generation g get BrokenBarrierError, until `reset()`
  *
- * A party that dies never comes: the others break the barrier when their time is up, or at once when who
- * sees the death calls `abort()`. All in one file: a layer under one word would be ceremony.
+ *     member       how many objects of the barrier the slot's thread has open: then it is taken for a party
+ *     bound        the highest slot that ever was a member
+ *
+ * A party that dies never comes. Who waits looks with each slice whether a member has died, and breaks the
+ * barrier then. A thread that leaves the heap, or closes its objects, is no party any more.
+ * All in one file: a layer under one word would be ceremony.
  *
  * Source: java.util.concurrent.CyclicBarrier, for what breaks it and how it is mended.
  */
 
 import { BrokenBarrierError, LockTimeoutError } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
-import { atomicAdd, atomicLoad, compareExchange, notify } from '../memory/atomics.ts';
+import { atomicAdd, atomicLoad, atomicStore, compareExchange, notify } from '../memory/atomics.ts';
 import { checkInteger } from '../memory/layout.ts';
 import { kindWord } from '../structs/drop.ts';
 import type { AsyncWaitOptions, WaitOptions } from '../sync/async-sleep.ts';
+import { Thread } from '../sync/thread.ts';
 import { awaitTurn, awaitTurnAsync, DONE, type Turn, timeoutOf } from '../sync/turn.ts';
 import { checkHeader, type Handle } from './container.ts';
 import { makeBlock, openBlock, Primitive, registerPlainKind } from './primitive.ts';
@@ -29,7 +36,13 @@ import type { ContainerStore } from './store.ts';
 const STATE = 2;
 const PARTIES = 3;
 const RESETS = 4;
-const BYTES = 24;
+const BOUND = 5;
+const MEMBERS = 6;
+const BYTES = (MEMBERS + 256) * 4;
+
+const OPEN_BITS = 10;
+/** As many objects or more: they are not counted any more, and the thread stays a member. */
+const MOST_OPEN = (1 << OPEN_BITS) - 1;
 
 const ARRIVED_BITS = 12;
 const ARRIVED = (1 << ARRIVED_BITS) - 1;
@@ -38,6 +51,8 @@ const BROKEN = 1 << 31;
 const EVERYBODY = 0x7fffffff;
 /** Parties often come within microseconds of each other: spinning so long is cheaper than a sleep. */
 const SPINS = 11;
+/** How often who waits looks whether a member has died, in ms: about once a slice. */
+const LOOK_MS = 40;
 
 const KIND = registerPlainKind(kindWord('BARR'), 'Barrier');
 
@@ -58,6 +73,7 @@ export class Barrier extends Primitive {
   private constructor(store: ContainerStore, address: Address) {
     super(store, address, KIND);
     this.count = this.i32[this.word + PARTIES]!;
+    this.join();
   }
 
   /**
@@ -101,7 +117,7 @@ export class Barrier extends Primitive {
     return this.load() & ARRIVED;
   }
 
-  /** Whether a party gave up. Then every `wait` throws until `reset()`. */
+  /** Whether a party gave up, or was found dead. Then every `wait` throws until `reset()`. */
   get broken(): boolean {
     this.check();
     return this.load() < 0;
@@ -113,7 +129,7 @@ export class Barrier extends Primitive {
    * @param options `timeout` in ms; the heap's `lockTimeout` by default
    * @returns `leader: true` for one of them
    * @throws LockTimeoutError when the others did not come in time: the barrier is broken for all
-   * @throws BrokenBarrierError when another party gave up, or the barrier was reset meanwhile
+   * @throws BrokenBarrierError when another party gave up or died, or the barrier was reset meanwhile
    * @throws BlockingNotAllowedError when this thread may not block; the barrier is broken then
    */
   wait(options?: WaitOptions): BarrierTurn {
@@ -146,6 +162,20 @@ export class Barrier extends Primitive {
     return this.leave(arrival);
   }
 
+  /** As any container's; and this thread is no party any more, unless it has another object of it open. */
+  override close(): void {
+    const { i32, word } = this;
+    // After `destroy` the words may be another block's already.
+    if (i32[word] === this.kindWord) {
+      const index = this.memberIndex;
+      const seen = atomicLoad(i32, index);
+      const open = seen & MOST_OPEN;
+      const isMine = seen >>> OPEN_BITS === this.store.thread.generation;
+      if (isMine && open > 0 && open < MOST_OPEN) compareExchange(i32, index, seen, seen - 1);
+    }
+    super.close();
+  }
+
   /** Breaks the barrier: who waits, and who comes until `reset()`, gets `BrokenBarrierError`. */
   abort(): void {
     this.check();
@@ -153,7 +183,7 @@ export class Barrier extends Primitive {
   }
 
   /**
-   * Makes a fresh barrier of it. Who waits gets `BrokenBarrierError`. One thread should do it: of two that
+   * Makes a fresh barrier of it, without the parties that died. Who waits gets `BrokenBarrierError`. One thread should do it: of two that
    * race, the later may break up the new generation too.
    */
   reset(): void {
@@ -161,6 +191,7 @@ export class Barrier extends Primitive {
     const { i32, word } = this;
     // Broken first: this generation cannot be completed any more.
     const state = this.breakUp(undefined);
+    for (let slot = this.deadMember(); slot !== 0; slot = this.deadMember()) this.forget(slot);
     atomicAdd(i32, word + RESETS, 1);
     // Publishes: the count of resets; pairs with the load in `Arrival.attempt`. Of several resets one does it.
     compareExchange(i32, word + STATE, state, nextState(state));
@@ -177,21 +208,22 @@ export class Barrier extends Primitive {
     const { i32, word } = this;
     for (;;) {
       const state = this.load();
-      if (state < 0) throw new BrokenBarrierError(this.address, 'a party gave up; reset() mends it');
+      if (state < 0) throw new BrokenBarrierError(this.address, 'a party gave up or died; reset() mends it');
       // Counted only while the state is broken: the swap below tells whether it is still the same state.
       const resets = atomicLoad(i32, word + RESETS);
       const last = (state & ARRIVED) + 1 === this.count;
       // Publishes: what each party has written before it came; pairs with the load in `Arrival.attempt`.
       if (compareExchange(i32, word + STATE, state, last ? nextState(state) : state + 1) !== state) continue;
-      if (!last) return new Arrival(i32, word + STATE, generationOf(state), resets, this.address);
+      if (!last) return new Arrival(this, i32, word + STATE, generationOf(state), resets);
       if (this.count > 1) notify(i32, word + STATE, EVERYBODY);
       return undefined;
     }
   }
 
   private leave(arrival: Arrival): BarrierTurn {
-    const { i32, index, barrier, broken } = arrival;
-    if (broken) throw new BrokenBarrierError(barrier, 'a party gave up');
+    const { i32, index, broken } = arrival;
+    const barrier = this.address;
+    if (broken) throw new BrokenBarrierError(barrier, 'a party gave up or died');
     if (atomicLoad(i32, index - STATE + RESETS) !== arrival.resets) {
       throw new BrokenBarrierError(barrier, 'it was reset');
     }
@@ -217,7 +249,56 @@ export class Barrier extends Primitive {
     }
   }
 
+  // ── Members ─────────────────────────────────────────────────────────────────────────────────────
+
+  private get memberIndex(): number {
+    return this.word + MEMBERS + this.store.thread.slot;
+  }
+
+  /** This thread has one more object open. */
+  private join(): void {
+    const { i32, memberIndex } = this;
+    const { generation, slot } = this.store.thread;
+    const seen = atomicLoad(i32, memberIndex);
+    if (seen >>> OPEN_BITS === generation) {
+      if ((seen & MOST_OPEN) < MOST_OPEN) atomicStore(i32, memberIndex, seen + 1);
+      return;
+    }
+    // The slot's last tenant cannot be seen here any more.
+    if (this.hasDied(slot)) this.breakUp(undefined);
+    atomicStore(i32, memberIndex, (generation << OPEN_BITS) | 1);
+    for (;;) {
+      const bound = atomicLoad(i32, this.word + BOUND);
+      if (bound >= slot || compareExchange(i32, this.word + BOUND, bound, slot) === bound) return;
+    }
+  }
+
+  /** Breaks the barrier, if it is still in `generation`, when a member has died. */
+  $breakForDead(generation: number | undefined): void {
+    if (this.deadMember() !== 0) this.breakUp(generation);
+  }
+
+  /** The slot of a member that died, or 0. */
+  private deadMember(): number {
+    const bound = this.i32[this.word + BOUND]!;
+    for (let slot = 1; slot <= bound; slot++) if (this.hasDied(slot)) return slot;
+    return 0;
+  }
+
+  private hasDied(slot: number): boolean {
+    const member = atomicLoad(this.i32, this.word + MEMBERS + slot);
+    if ((member & MOST_OPEN) === 0) return false;
+    return this.store.thread.hasDied(Thread.tokenOf(slot, member >>> OPEN_BITS));
+  }
+
+  private forget(slot: number): void {
+    const index = this.word + MEMBERS + slot;
+    const seen = atomicLoad(this.i32, index);
+    if (this.hasDied(slot)) compareExchange(this.i32, index, seen, 0);
+  }
+
   protected override seize(): string | undefined {
+    this.$breakForDead(undefined);
     const waiting = this.load() & ARRIVED;
     return this.load() < 0 || waiting === 0 ? undefined : `${waiting} waiting parties`;
   }
@@ -244,24 +325,36 @@ class Arrival implements Turn {
   readonly generation: number;
   /** How often the barrier had been reset then. */
   readonly resets: number;
-  readonly barrier: Address;
   seen = 0;
   /** Whether it ended badly. */
   broken = false;
+  private readonly owner: Barrier;
+  private readonly barrier: Address;
+  /** When it looked last whether a member has died, in ms. */
+  private looked = performance.now();
 
-  constructor(i32: Int32Array, index: number, generation: number, resets: number, barrier: Address) {
+  constructor(owner: Barrier, i32: Int32Array, index: number, generation: number, resets: number) {
+    this.owner = owner;
+    this.barrier = owner.address;
     this.i32 = i32;
     this.index = index;
     this.generation = generation;
     this.resets = resets;
-    this.barrier = barrier;
   }
 
   attempt(): number {
+    this.look();
     this.seen = atomicLoad(this.i32, this.index);
     if (generationOf(this.seen) !== this.generation) return DONE;
     this.broken = this.seen < 0;
     return this.broken ? DONE : this.index;
+  }
+
+  private look(): void {
+    const now = performance.now();
+    if (now - this.looked < LOOK_MS) return;
+    this.looked = now;
+    this.owner.$breakForDead(this.generation);
   }
 
   timedOut(waitedMs: number): Error {

@@ -14,6 +14,9 @@
  * wake-up is lost (but for 2^32 notifies between two looks). Wake-ups may be spurious: a notify ends
  * every wait that is not quite asleep. Wait in a loop, or let `waitFor` do so.
  *
+ * A waiter that dies leaves nothing behind: if it was the one that a notify woke, the others look within a
+ * slice. A thread that dies with the mutex in its hands notifies nobody; who has it next is told.
+ *
  * All in one file: between two words and their object a layer of its own would be ceremony.
  */
 

@@ -9,26 +9,41 @@
  *
  *     strong, weak: │ count 24 │ slot 8 │
  *       n, 0     n references; nobody is counting
- *       n, me    the thread in slot `me` is adding or taking off ONE reference, see its deed:
- *                  ADD   reference.target = target: count it     0: it was not added
- *                  DROP  reference.target = 0: take it off       target: it is still there
+ *       n, me    the thread in slot `me` is adding or taking off ONE reference, as its deed says
  *
  *     note the deed │ CAS {n,0} → {n,me} │ write reference.target │ store {n±1,0} │ clear the deed
  *
- * So each reference that names a target is counted, whoever died wherever, and a walk over the dead
+ * When the thread dies, whoever proves that settles the deed before anybody is told (sync/deed.ts): ADD is
+ * done if the reference names its target, DROP is brought to its end. So a word names a slot only as long as
+ * its tenant lives, and never another tenant: a slot is given back without a deed, or freed after it was
+ * settled. Each reference that names a target is counted, whoever died wherever, and a walk over the dead
  * thread's references finds the rest. A count is never too low.
+ * Who takes off the last reference owns the target from then on, as any block of its own: should it die
+ * while it drops the payload, the next one finds the target among what it owned, and drops it.
  * Together the strong ones count as one weak reference, whose "target" is the target's kind word:
  * it turns from ARC_ to ENDED when the payload has been dropped. Then `weak` goes down; at 0 the block goes.
  * 1. strong > 0 → kind = ARC_ → weak > 0.     2. kind = ENDED → strong = 0.
  *
- * Cost: one CAS and one store, some 25 ns. Others wait for those few stores, in slices.
+ * Cost: one CAS and one store, some 25 ns. Others wait for those few stores, in slices, and look whether
+ * the one who counts is gone.
  */
 
 import { HeapCorruptionError, hex, LockTimeoutError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
 import { atomicLoad, atomicStore, compareExchange, wait } from '../memory/atomics.ts';
 import { type Dropper, kindWord, registerKind } from '../structs/drop.ts';
-import { ADD, clearDeed, DROP, noteDeed } from '../sync/deed.ts';
+import {
+  ADD,
+  clearDeed,
+  DROP,
+  END,
+  LINK,
+  noteCount,
+  noteDeed,
+  noteLast,
+  OWN,
+  SLOT_BITS,
+} from '../sync/deed.ts';
 import { SLICE_MS } from '../sync/lock.ts';
 import { backOff } from '../sync/spin-lock.ts';
 import { HEADER_BYTES, hashAt, layHeader } from './container.ts';
@@ -44,7 +59,6 @@ const TARGET = HEADER_BYTES;
 const STRONG = 8;
 const WEAK = 12;
 
-const SLOT_BITS = 8;
 const SLOT = (1 << SLOT_BITS) - 1;
 /** The most references that a target can have. */
 export const MOST_REFERENCES: number = 2 ** 24 - 1;
@@ -54,6 +68,10 @@ const FIRST_NAP_MS = 0.05;
 
 /** The kind word of what Arcs share. */
 export const TARGET_KIND: number = registerKind(kindWord('ARC_'), 'Arc target', (dropper, address) => {
+  const store = storeOf(dropper);
+  // It was its thread's own: a thread died while it dropped it. Of those with Weaks it is nobody's.
+  noteDeed(store.thread, address, 0, OWN);
+  store.tryShare(address as Address);
   endPayload(dropper, address as Address);
 });
 /** Its kind word once the payload was dropped. */
@@ -66,7 +84,7 @@ export const STRONG_KIND: number = registerKind(kindWord('AREF'), 'Arc', (droppe
   const target = targetOf(store, address);
   if (target !== NULL) {
     checkTarget(store, address);
-    if (takeOff(store, address, address + TARGET, 0, target + STRONG) === 0) endPayload(dropper, target);
+    if (takeOff(store, target, address + TARGET, DROP, target + STRONG) === 0) endPayload(dropper, target);
   }
   dropper.free(address);
 });
@@ -76,16 +94,26 @@ export const WEAK_KIND: number = registerKind(kindWord('AWEK'), 'Weak', (dropper
   const target = targetOf(store, address);
   if (target !== NULL) {
     checkTarget(store, address);
-    if (takeOff(store, address, address + TARGET, 0, target + WEAK) === 0) dropper.free(target);
+    if (takeOff(store, target, address + TARGET, DROP, target + WEAK) === 0) freeTarget(store, target);
   }
   dropper.free(address);
 });
 
-/** The last strong reference is gone: the payload's fields go, and the weak reference of all strong ones. */
+/**
+ * The last strong reference is gone: the payload's fields go, and the weak reference of all strong ones.
+ * Requires: this thread's deed says that the target is its own.
+ */
 function endPayload(dropper: Dropper, target: Address): void {
   const store = storeOf(dropper);
   dropper.pushOwned(dropper.owningOf(hashAt(store, target)), target + PAYLOAD);
-  if (takeOff(store, target, target, ENDED, target + WEAK) === 0) dropper.free(target);
+  if (takeOff(store, target, target, END, target + WEAK) === 0) freeTarget(store, target);
+}
+
+/** Frees a target that only this thread's deed knows: first its header says whose it is. */
+function freeTarget(store: ContainerStore, target: Address): void {
+  store.tryAdopt(target);
+  clearDeed(store.thread);
+  store.free(target);
 }
 
 function storeOf(dropper: Dropper): ContainerStore {
@@ -130,13 +158,17 @@ export function weakCount(store: ContainerStore, target: Address): number {
 }
 
 /**
- * A target with room for `size` bytes of payload, zeroed, and no reference yet.
+ * A target with room for `size` bytes of payload, zeroed. It counts its first reference, but has none yet.
  *
  * @returns NULL when there is no room
  */
 export function layTarget(store: ContainerStore, hash: number, size: number): Address {
   const target = store.allocZeroed(PAYLOAD + size);
-  if (target !== NULL) layHeader(store, target, TARGET_KIND, hash);
+  if (target === NULL) return NULL;
+  const { i32 } = store.memory;
+  i32[(target + STRONG) >>> 2] = 1 << SLOT_BITS;
+  i32[(target + WEAK) >>> 2] = 1 << SLOT_BITS;
+  layHeader(store, target, TARGET_KIND, hash);
   return target;
 }
 
@@ -154,12 +186,12 @@ export function layReference(store: ContainerStore, kind: number, hash: number):
 
 /** Gives a new target its first reference. */
 export function beginCounting(store: ContainerStore, target: Address, reference: Address): void {
-  const { i32, u32 } = store.memory;
-  i32[(target + STRONG) >>> 2] = 1 << SLOT_BITS;
-  i32[(target + WEAK) >>> 2] = 1 << SLOT_BITS;
+  const cell = reference + TARGET;
+  noteDeed(store.thread, target, cell, LINK);
   store.tryShare(target);
   // Commits: from here on the reference owns the target. Until then it was this thread's alone.
-  u32[(reference + TARGET) >>> 2] = target;
+  store.memory.u32[cell >>> 2] = target;
+  clearDeed(store.thread);
 }
 
 /**
@@ -174,7 +206,7 @@ export function addReference(store: ContainerStore, target: Address, reference: 
   const weak = u32[reference >>> 2] === WEAK_KIND;
   const word = target + (weak ? WEAK : STRONG);
   const { thread } = store;
-  noteDeed(thread, reference, word, ADD);
+  noteCount(thread, target, reference + TARGET, ADD, word, target);
   const count = beginChange(store, word);
   const added = count > 0 && count < MOST_REFERENCES;
   if (added) u32[(reference + TARGET) >>> 2] = target;
@@ -184,21 +216,29 @@ export function addReference(store: ContainerStore, target: Address, reference: 
   return added;
 }
 
-/** Empties the cell by which `block` is a reference, and counts it off. Returns how many are left. */
-function takeOff(store: ContainerStore, block: number, cell: number, empty: number, word: number): number {
+/**
+ * Empties the cell that stands for a reference, and counts it off. With the last one the target becomes this
+ * thread's own, and its deed goes on saying so.
+ *
+ * @param op DROP for a reference's cell, END for the target's kind word
+ * @returns how many are left
+ */
+function takeOff(store: ContainerStore, target: Address, cell: number, op: number, word: number): number {
   const { u32, i32 } = store.memory;
   const { thread } = store;
-  noteDeed(thread, block, word, DROP);
+  const after = op === END ? ENDED : 0;
+  noteCount(thread, target, cell, op, word, after);
   const count = beginChange(store, word);
   if (count === 0) {
     atomicStore(i32, word >>> 2, 0);
     clearDeed(thread);
     throw new HeapCorruptionError(word, 'a count of references is too low');
   }
-  u32[cell >>> 2] = empty;
+  if (count === 1) noteLast(thread);
+  u32[cell >>> 2] = after;
   // Publishes: the reference is gone. Pairs with the swap in `beginChange`.
   atomicStore(i32, word >>> 2, (count - 1) << SLOT_BITS);
-  clearDeed(thread);
+  if (count > 1) clearDeed(thread);
   return count - 1;
 }
 
@@ -230,6 +270,7 @@ function beginContended(store: ContainerStore, word: number): number {
       continue;
     }
     const waited = performance.now() - began;
+    if (thread.isTenantGone(seen & SLOT)) continue;
     if (waited >= lockTimeout) {
       clearDeed(thread);
       throw new LockTimeoutError(word, seen & SLOT, `thread slot ${seen & SLOT}`, waited);

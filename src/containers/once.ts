@@ -8,7 +8,8 @@
  *     once.run(() => buildTable(heap));
  *
  * When the function throws, the lock comes free with `done` still 0, and the next in line runs its own; so
- * too when the runner dies and its lock is taken over. All in one file: it is a lock and a word.
+ * too when the runner dies and the next one takes its lock over. What the dead one had done by then stays.
+ * All in one file: it is a lock and a word.
  */
 
 import { BlockingNotAllowedError } from '../errors.ts';
@@ -123,8 +124,9 @@ export class Once extends Primitive {
   }
 
   protected override seize(): string | undefined {
-    const { owner } = this.lock;
-    return owner === 0 ? undefined : this.store.thread.nameOf(owner);
+    if (!this.lock.tryAcquire()) return this.store.thread.nameOf(this.lock.owner);
+    this.lock.release();
+    return undefined;
   }
 
   protected override describe(): object {

@@ -126,8 +126,10 @@ export function assignOwned(home: ContainerStore, cell: number, type: AnyStructT
   }
   const binding = bindingIn(type, home);
   const block = layOwned(home, binding);
+  noteDeed(home.thread, block, cell, LINK);
   home.tryShare(block);
   home.memory.u32[cell >>> 2] = block;
+  clearDeed(home.thread);
   filling!.waiting ??= [];
   filling!.waiting.push({ binding, address: block + HEADER_BYTES, init });
 }
@@ -148,12 +150,14 @@ export function link(home: ContainerStore, cell: number, block: number): void {
   const index = cell >>> 2;
   const before = u32[index]!;
   if (block === 0 && before === 0) return;
-  if (block !== 0) {
-    noteDeed(thread, block, cell, LINK);
+  if (block === 0) noteDeed(thread, before, cell, TAKE);
+  else {
+    noteDeed(thread, block, cell, LINK | before);
     home.tryShare(block as Address);
   }
   // Publishes: the block. Pairs with the loads of the field's `read`.
   u32[index] = block;
+  if (before !== 0) home.tryAdopt(before as Address);
   clearDeed(thread);
   if (before !== 0) dropBlock(home, before);
 }
@@ -164,8 +168,8 @@ export function unlink(home: ContainerStore, cell: number): Address {
   const block = u32[cell >>> 2] as Address | undefined;
   if (block === undefined || block === NULL) return NULL;
   noteDeed(home.thread, block, cell, TAKE);
-  home.tryAdopt(block);
   u32[cell >>> 2] = 0;
+  home.tryAdopt(block);
   clearDeed(home.thread);
   return block;
 }

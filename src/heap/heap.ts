@@ -254,7 +254,7 @@ export class Heap implements Allocator, StructStore {
     if (table.fallback === this) table.fallback = undefined;
     try {
       // With a lock in its hands the thread leaves its slot as it is: the record leads others to the lock.
-      if (!this.#slots.holdsLocks(this.thread)) this.#giveBackSlot();
+      if (!this.#slots.isBusy(this.thread)) this.#giveBackSlot();
     } finally {
       this.#watched.forget();
       this.#watched = DETACHED;
@@ -469,7 +469,8 @@ export class Heap implements Allocator, StructStore {
 
   /**
    * A lock in 8 bytes of the heap that start as zeros. Every thread that uses it makes its own handle.
-   * The lock word names this thread's slot. `repair` is as in `LockOptions`.
+   * The lock word names this thread. When it dies with the lock in its hands, the next one has it and is not
+   * told: what it guards is put right by `repair`, if given (see `LockOptions`). A `Mutex` tells.
    *
    * @param address a multiple of 8: a block of its own, or `view.address` plus an offset
    */

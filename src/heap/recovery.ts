@@ -1,10 +1,10 @@
 /**
  * Recovery: what the living do when a thread has died. Whatever the thread was at, the heap goes on.
  *
- *     mark     the slot's `dead` word says so, once there is a proof: from now on its locks are taken over
- *              by whoever wants them, each one repaired first (see sync/lock.ts)
+ *     settle   the one deed that it had begun, once there is a proof of the death (see sync/deed.ts)
+ *     mark     the slot's `dead` word says so: from now on its locks are taken over by whoever wants them,
+ *              each one repaired first (see sync/lock.ts)
  *     wake     who sleeps on a lock that the thread held, or was about to have
- *     settle   the one deed that it had begun (see sync/deed.ts)
  *     reclaim  what lay in its cache goes back to the allocator; what it owned becomes nobody's, or is dropped
  *     free     the slot is another thread's to take
  *
@@ -20,7 +20,7 @@ import type { Locked } from '../allocators/locked.ts';
 import { ownerBits } from '../allocators/ownership.ts';
 import type { Swept } from '../allocators/sweep.ts';
 import type { ThreadCached } from '../allocators/thread-cached.ts';
-import type { Address } from '../memory/address.ts';
+import { type Address, NULL } from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';
 import type { Lock } from '../sync/lock.ts';
 import type { Thread } from '../sync/thread.ts';
@@ -122,6 +122,9 @@ export function reapTenant(parts: RecoveryParts, tenant: SlotInfo, reclaim: bool
     // Another thread may have been faster.
     if (!slots.isTenant(tenant)) return { ...report, ...NOTHING };
     slots.wakeSleepers(slot);
+    const own = slots.ownOf(slot);
+    if (own !== NULL) allocator.tryGive(own, ownerBits(slot, generation));
+    slots.forgetOwn(slot);
     left = allocator.reclaimOf(ownerBits(slot, generation), reclaim);
     slots.free(slot);
   } finally {

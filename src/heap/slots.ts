@@ -2,20 +2,24 @@
  * Thread slots: who is at work in the heap. One slot for each attached thread, 128 bytes apart, so that
  * threads do not share cache lines.
  *
- *       0              4            8       12        16     20     24                         36     40     44
- *      ┌──────────────┬────────────┬───────┬─────────┬──────┬──────┬──────────────────────────┬──────┬──────┬────────┬ ─
- *      │ threadId + 1 │ generation │ probe │ pending │ held │ rest │ publish: block, link, op │ dead │ last │ kernel │
- *      │ i32          │ u32        │ i32   │ record of locks│ i32  │ (for recovery)           │ u32  │ i32  │ i32    │
- *      └──────────────┴────────────┴───────┴─────────┴──────┴──────┴──────────────────────────┴──────┴──────┴────────┴ ─
- *      ▲ slots + (slot - 1) · 128                                                                         128 bytes
+ *       0              4            8       12        16     20     24                    36     40     44
+ *      ┌──────────────┬────────────┬───────┬─────────┬──────┬──────┬───────────┬─────────┬──────┬──────┬────────┬ ─
+ *      │ threadId + 1 │ generation │ probe │ pending │ held │ rest │ deed lock │ (unused)│ dead │ last │ kernel │
+ *      │ i32          │ u32        │ i32   │ record of locks│ i32  │           │         │ u32  │ i32  │ i32    │
+ *      └──────────────┴────────────┴───────┴─────────┴──────┴──────┴───────────┴─────────┴──────┴──────┴────────┴ ─
+ *       48                                     68                                                         128
+ *      ┌──────────────────────────────────────┬ ─
+ *      │ deed: block, link, op, count, after  │
+ *      └──────────────────────────────────────┴ ─
+ *      ▲ slots + (slot - 1) · 128
  *
  *      threadId + 1   0: nobody has the slot; negative: the thread takes it, and is no tenant yet
  *      generation     goes up at each taking, so that words of the last tenant are told from this one's
  *      probe          scratch word: tells whether two buffers are the same memory
  *      pending, held  see sync/thread.ts
- *      publish        see sync/deed.ts
+ *      deed           see sync/deed.ts; who settles it when the thread is dead holds the deed lock
  *      rest           0 at work, 1 idle: others may take its cache back, 2: one is about it, 3 drained: it has
- *      dead           the generation whose thread is known to have died
+ *      dead           the generation whose thread is known to have died; it stays when the slot is freed
  *      last           threadId + 1 of the last tenant that is gone
  *      kernel         the operating system's number of the tenant's thread, or 0: others ask it who lives
  *
@@ -26,8 +30,11 @@ import { hasEnded, kernelThread, threadId } from '#platform';
 import type { BlockInfo } from '../allocators/allocator.ts';
 import { ownerBits } from '../allocators/ownership.ts';
 import { TooManyThreadsError } from '../errors.ts';
+import type { Address } from '../memory/address.ts';
 import { atomicLoad, atomicStore, compareExchange, notify } from '../memory/atomics.ts';
 import type { Memory } from '../memory/memory.ts';
+import { DEED_WORDS, hasDeed, settleDeed } from '../sync/deed.ts';
+import { ParkLock } from '../sync/park-lock.ts';
 import { type Census, describeToken, generationOfToken, slotOfToken, Thread } from '../sync/thread.ts';
 
 /** Bytes from slot to slot. */
@@ -38,11 +45,11 @@ const GENERATION = 1;
 const PROBE = 2;
 const RECORD = 3;
 const REST = 5;
-const PUBLISH = 6;
-const PUBLISH_WORDS = 3;
+const DEED_LOCK = 6;
 const DEAD = 9;
 const LAST = 10;
 const KERNEL = 11;
+const DEED = 12;
 const EVERYBODY = 0x7fffffff;
 const SLOTS_AT_MOST = 256;
 /** How often waiters ask the runtime for a proof of a slot's thread, in ms. */
@@ -74,15 +81,20 @@ export class ThreadSlots implements Census {
   readonly maxThreads: number;
   /** Whether this thread has a proof that the thread with an id has died. Asked by those who wait for it. */
   isProvenDead: ((threadId: number) => boolean) | undefined;
+  readonly #memory: Memory;
   readonly #i32: Int32Array;
   readonly #base: number;
+  /** Who settles the deeds of the dead: the calling thread, which settles no other one's meanwhile. */
+  #settler: Thread;
   /** When the runtime was last asked for each slot's thread, in ms: that takes microseconds. */
   readonly #askedAt = new Float64Array(SLOTS_AT_MOST).fill(Number.NEGATIVE_INFINITY);
 
   /** @param start first byte of the slots */
   constructor(memory: Memory, start: number, maxThreads: number) {
     this.maxThreads = maxThreads;
+    this.#memory = memory;
     this.#i32 = memory.i32;
+    this.#settler = Thread.of(memory);
     this.#base = start >>> 2;
   }
 
@@ -101,11 +113,13 @@ export class ThreadSlots implements Census {
       i32[word + RECORD] = 0;
       i32[word + RECORD + 1] = 0;
       i32[word + REST] = AT_WORK;
-      i32.fill(0, word + PUBLISH, word + PUBLISH + PUBLISH_WORDS);
+      i32.fill(0, word + DEED, word + DEED + DEED_WORDS);
       i32[word + KERNEL] = kernelThread();
       i32[word + GENERATION] = generation;
       // Publishes: whoever sees a tenant sees its generation, not that of a dead one before it.
       atomicStore(i32, word, threadIdPlus1);
+      const census: Census = { nameOf: this.nameOf.bind(this), isGone: (token) => this.#hasEnded(token) };
+      this.#settler = Thread.inSlot(slot, generation, i32, word + RECORD, census);
       return Thread.inSlot(slot, generation, i32, word + RECORD, this);
     }
     throw new TooManyThreadsError(this.maxThreads);
@@ -178,9 +192,13 @@ export class ThreadSlots implements Census {
     for (let steps = 0; steps < MOST_HELD && notifyLock(i32, unit); steps++) unit = i32[unit * 2 + 1]!;
   }
 
-  /** Whether the thread has a lock, or is about to take or give back one. */
-  holdsLocks(thread: Thread): boolean {
-    return this.#i32[thread.pending] !== 0 || this.#i32[thread.held] !== 0;
+  /**
+   * Whether the thread has a lock, is about to take or give back one, or has a deed that is not done: what
+   * the slot says is needed then, and count words may name the slot.
+   */
+  isBusy(thread: Thread): boolean {
+    const i32 = this.#i32;
+    return i32[thread.pending] !== 0 || i32[thread.held] !== 0 || hasDeed(i32, thread.deed);
   }
 
   /** The calling thread goes idle: others may take its cache back. */
@@ -255,15 +273,54 @@ export class ThreadSlots implements Census {
 
   /**
    * Notes that the thread in a slot is dead: nothing of it runs any more. Every thread sees it from now on.
+   * Before that its deed is settled, so that nobody can come upon it half done.
    *
    * @param generation the tenant's, as {@link taken} gives it
    */
   markDead(slot: number, generation: number): void {
-    atomicStore(this.#i32, this.#wordOf(slot) + DEAD, generation);
+    const i32 = this.#i32;
+    const word = this.#wordOf(slot);
+    const settler = this.#settler;
+    const lock = new ParkLock(this.#memory, ((word + DEED_LOCK) * 4) as Address, { thread: settler });
+    // It may be asked for while the thread takes another lock.
+    const pending = settler.words[settler.pending]!;
+    lock.acquire();
+    try {
+      if (!this.isTenant({ slot, generation }) || i32[word + DEAD] === generation) return;
+      settleDeed(this.#memory, i32, word + DEED, slot);
+      atomicStore(i32, word + DEAD, generation);
+    } finally {
+      lock.release();
+      settler.words[settler.pending] = pending;
+    }
+  }
+
+  /**
+   * The address of a block that turned out to be a dead thread's own when its deed was settled, or 0. Given
+   * until {@link forgetOwn}.
+   */
+  ownOf(slot: number): Address {
+    return settleDeed(this.#memory, this.#i32, this.#wordOf(slot) + DEED, slot) as Address;
+  }
+
+  /** The block's header says by now whose it is. */
+  forgetOwn(slot: number): void {
+    this.#i32.fill(0, this.#wordOf(slot) + DEED, this.#wordOf(slot) + DEED + DEED_WORDS);
   }
 
   /** As `Census.isGone`; the runtime is asked for a proof of a slot's thread every 10 ms at most. */
   isGone(token: number): boolean {
+    if (!this.#hasEnded(token)) return false;
+    const slot = slotOfToken(token);
+    const word = this.#wordOf(slot);
+    const generation = this.#i32[word + GENERATION]!;
+    const isTenant = Thread.tokenOf(slot, generation) === token && this.isTenant({ slot, generation });
+    if (isTenant && atomicLoad(this.#i32, word + DEAD) !== generation) this.markDead(slot, generation);
+    return true;
+  }
+
+  /** Whether the tenant that a token names has left, is marked as dead, or is proven to be. */
+  #hasEnded(token: number): boolean {
     const slot = slotOfToken(token);
     if (slot === 0 || slot > this.maxThreads) return false;
     const word = this.#wordOf(slot);
@@ -274,15 +331,31 @@ export class ThreadSlots implements Census {
     const now = performance.now();
     if (now - this.#askedAt[slot]! < ASK_EVERY_MS) return false;
     this.#askedAt[slot] = now;
-    return this.prove({ slot, generation, threadId: threadIdPlus1 - 1 });
+    return this.#hasProof({ slot, threadId: threadIdPlus1 - 1 });
   }
 
   /** Marks a tenant as dead if there is a proof, and returns whether there is. */
-  prove({ slot, generation, threadId }: Pick<SlotInfo, 'slot' | 'generation' | 'threadId'>): boolean {
-    const kernelThread = this.#i32[this.#wordOf(slot) + KERNEL]!;
-    if (!hasEnded(kernelThread) && this.isProvenDead?.(threadId) !== true) return false;
-    this.markDead(slot, generation);
+  prove(tenant: Pick<SlotInfo, 'slot' | 'generation' | 'threadId'>): boolean {
+    if (!this.#hasProof(tenant)) return false;
+    this.markDead(tenant.slot, tenant.generation);
     return true;
+  }
+
+  #hasProof({ slot, threadId }: Pick<SlotInfo, 'slot' | 'threadId'>): boolean {
+    return hasEnded(this.#i32[this.#wordOf(slot) + KERNEL]!) || this.isProvenDead?.(threadId) === true;
+  }
+
+  hasDied(token: number): boolean {
+    const slot = slotOfToken(token);
+    if (slot === 0 || slot > this.maxThreads || !this.isGone(token)) return false;
+    const dead = atomicLoad(this.#i32, this.#wordOf(slot) + DEAD);
+    return dead !== 0 && Thread.tokenOf(slot, dead) === token;
+  }
+
+  tokenAt(slot: number): number {
+    if (slot > this.maxThreads) return 0;
+    const word = this.#wordOf(slot);
+    return atomicLoad(this.#i32, word) <= 0 ? 0 : Thread.tokenOf(slot, this.#i32[word + GENERATION]!);
   }
 
   nameOf(token: number): string {

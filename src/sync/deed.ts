@@ -1,28 +1,41 @@
 /**
- * Deed: what a thread is about to do to a structure that others see, noted in its slot. Whoever recovers
- * a dead thread looks there whether the one store that matters was still made.
+ * Deed: what a thread is about to do to a structure that others see, noted in its slot. When the thread
+ * dies, whoever proves it looks there what was still done, and settles the rest.
  *
- *     ┌ block u32 ┬ link u32 ┬ op ┐
- *     └───────────┴──────────┴────┘      at `thread.deed` in `thread.words`
+ *     ┌ block u32 ┬ link u32 ┬ before 29 │ op 3 ┬ count u32 ┬ after u32 ┐
+ *     └───────────┴──────────┴──────────────────┴───────────┴───────────┘   at `thread.deed` in `thread.words`
  *
- *     op    link                         was it done?
- *     NONE                               nothing was going on
- *     LINK  the cell that shall own it   the cell holds `block`; if not, nobody owns the block
- *     TAKE  the cell that owned it       the cell is 0; if not, the block is still the cell's
- *     ADD   a count word                 the reference `block` names its target: count the word up
- *     DROP  a count word                 the reference `block` names none any more: count it down
+ *     op     link                          settled
+ *     NONE                                 nothing was going on
+ *     LINK   the cell that shall own it    the cell holds `block`: `before`, which was there (8-aligned, or 0),
+ *                                          is the thread's own. If not, `block` is
+ *     TAKE   the cell that owned it        the cell holds `block` no more: it is the thread's own
+ *     ADD    a reference's target, 0       named: the cell holds `after`: the count goes up; if not, it stays
+ *     DROP   a reference's target          named: the cell gets `after`, the count goes down
+ *     END    the target's kind word        as DROP; not begun yet: `block`, the target, is the thread's own
+ *     LAST   as DROP, and the count is 1   as DROP; `block` is the thread's own
+ *     OWN                                  `block` is the thread's own: noted so, or settled
  *
- * ADD and DROP matter only while the count word names the dead thread (see containers/counts.ts).
- * A deed is written before what it tells of and cleared behind it, `op` last and first: plain stores, read
- * by others only after the thread's death is proven. One deed at a time.
+ * `count` leads to a word │ count 24 │ slot 8 │ that names the thread while it is changed: containers/counts.ts.
+ * Bit 0 of `link`: the cell's low 6 bits are flags. One deed at a time; written before what it tells of and
+ * cleared behind it, `op` last and first, with plain stores.
+ *
+ * Invariant: a thread that is gone has no deed that is not settled. So no word names a slot whose thread is
+ * gone, and whoever takes over a lock of the thread finds its cells as they were judged.
  */
 
+import { atomicLoad, atomicStore } from '../memory/atomics.ts';
+import type { Memory } from '../memory/memory.ts';
 import type { Thread } from './thread.ts';
 
 // Indexes from the deed's start.
 const BLOCK = 0;
 const LINK_WORD = 1;
 const OP = 2;
+const COUNT = 3;
+const AFTER = 4;
+/** Words of a deed. */
+export const DEED_WORDS = 5;
 
 const NONE = 0;
 /** A cell shall hold a block. */
@@ -33,15 +46,118 @@ export const TAKE = 2;
 export const ADD = 3;
 /** A reference shall be taken off a count. */
 export const DROP = 4;
+/** The strong references of a target shall be taken off its weak count: they were one together. */
+export const END = 5;
+/** It is the last reference that is taken off: the block is the thread's then. */
+export const LAST = 6;
+/** The block is the thread's own, whatever its header says. */
+export const OWN = 7;
 
-/** Notes what this thread is about to do. */
+/** Of `link`: the cell's low 6 bits are flags. */
+export const FLAGGED = 1;
+const FLAGS = 63;
+/** Of the third word: what is not the address of what was there before. */
+const OPS = 7;
+
+/** Bits of a count word that name who changes it. */
+export const SLOT_BITS = 8;
+const SLOT = (1 << SLOT_BITS) - 1;
+
+/**
+ * Notes what this thread is about to do to a cell.
+ *
+ * @param op with `LINK` the address of what the cell held before, if anything: `LINK | before`
+ */
 export function noteDeed({ words, deed }: Thread, block: number, link: number, op: number): void {
   words[deed + BLOCK] = block;
   words[deed + LINK_WORD] = link;
   words[deed + OP] = op;
 }
 
+/**
+ * Notes that this thread is about to change a count.
+ *
+ * @param block the target
+ * @param link the cell that goes with the count
+ * @param op `ADD`, `DROP` or `END`
+ * @param count where the count word lies
+ * @param after what the cell shall hold
+ */
+export function noteCount(
+  { words, deed }: Thread,
+  block: number,
+  link: number,
+  op: number,
+  count: number,
+  after: number,
+): void {
+  words[deed + BLOCK] = block;
+  words[deed + LINK_WORD] = link;
+  words[deed + COUNT] = count;
+  words[deed + AFTER] = after;
+  words[deed + OP] = op;
+}
+
+/** It turns out that the reference is the last one. Requires: the count word names this thread. */
+export function noteLast({ words, deed }: Thread): void {
+  words[deed + OP] = LAST;
+}
+
 /** The deed is done, or was given up. */
 export function clearDeed({ words, deed }: Thread): void {
   words[deed + OP] = NONE;
+}
+
+/** Whether a deed is noted. */
+export function hasDeed(words: Int32Array, deed: number): boolean {
+  return words[deed + OP] !== NONE;
+}
+
+/**
+ * Settles the deed of a thread that is dead. Doing it again, after a death at any store too, comes to the
+ * same. Requires: nobody else settles it at the time, and nobody knows of the death yet.
+ *
+ * @param words where the deed lies, at `deed`
+ * @param slot the dead thread's
+ * @returns the address of a block that turns out to be the dead thread's own, or 0
+ */
+export function settleDeed(memory: Memory, words: Int32Array, deed: number, slot: number): number {
+  const block = words[deed + BLOCK]! >>> 0;
+  const op = words[deed + OP]! & OPS;
+  if (op === NONE || op === OWN) return op === NONE ? 0 : block;
+  let own = 0;
+  if (op >= ADD) own = settleCount(memory, words, deed, slot);
+  else if (!isLinked(memory, words, deed)) own = block;
+  else if (op === LINK) own = (words[deed + OP]! & ~OPS) >>> 0;
+  words[deed + BLOCK] = own;
+  words[deed + OP] = own === 0 ? NONE : OWN;
+  return own;
+}
+
+/** Whether the cell of a deed `LINK` or `TAKE` holds its block. */
+function isLinked({ i32 }: Memory, words: Int32Array, deed: number): boolean {
+  const link = words[deed + LINK_WORD]!;
+  const flags = (link & FLAGGED) === 0 ? 0 : FLAGS;
+  return (i32[link >>> 2]! & ~flags) === words[deed + BLOCK];
+}
+
+/** Brings a count to an end that names the dead thread. Returns the block that is the thread's own, or 0. */
+function settleCount({ i32 }: Memory, words: Int32Array, deed: number, slot: number): number {
+  const block = words[deed + BLOCK]! >>> 0;
+  const cell = words[deed + LINK_WORD]! >>> 2;
+  const count = words[deed + COUNT]! >>> 2;
+  const after = words[deed + AFTER]!;
+  const op = words[deed + OP]! & OPS;
+  const seen = atomicLoad(i32, count);
+  const before = seen >>> SLOT_BITS;
+  if ((seen & SLOT) !== slot) return op === LAST || (op === END && i32[cell] !== after) ? block : 0;
+  if (op === ADD || before === 0) {
+    const added = before !== 0 && i32[cell] === after ? 1 : 0;
+    atomicStore(i32, count, (before + added) << SLOT_BITS);
+    return 0;
+  }
+  if (before === 1) words[deed + OP] = LAST;
+  i32[cell] = after;
+  atomicStore(i32, count, (before - 1) << SLOT_BITS);
+  return before === 1 ? block : 0;
 }

@@ -181,7 +181,7 @@ export class ReaderWriterLock {
    * @throws LockTimeoutError naming the writer or a reader, BlockingNotAllowedError as `Lock.acquire`
    */
   write(timeout: number): void {
-    this.thread.checkHere();
+    if (!this.thread.isHere) throw new DetachedError();
     if ((this.i32[this.mine]! & COUNT) !== 0) {
       throw new DeadlockError(this.lock.address, `${this.thread.nameOf(this.thread.token)}, for reading`);
     }

@@ -16,8 +16,8 @@
  *     pending   the lock that is being taken or given back right now, or 0
  *     held      head of the list of held locks, linked through their `nextHeld`, or 0
  *
- * In a heap the record lies in the thread's slot, where others can read it after its death, and behind it
- * the deed that the thread is about (see `deed.ts`).
+ * In a heap the record lies in the thread's slot, where others can read it after its death, and so does the
+ * deed that the thread is about (see `deed.ts`), some words behind it.
  *
  * What names a thread by its token outlives the thread: `isGone` tells whether it has. Whoever meets the name
  * of a thread that is gone puts right what that one has left there.
@@ -31,7 +31,7 @@ const SLOT_BITS = 8;
 const GENERATION_MASK = (1 << 22) - 1;
 const STANDALONE = 1 << 30;
 /** Words from the record of locks to the deed. */
-const DEED_AT = 3;
+const DEED_AT = 9;
 
 /** What is known of the threads behind tokens. */
 export interface Census {
@@ -39,6 +39,10 @@ export interface Census {
   nameOf(token: number): string;
   /** Whether the thread that a token names is dead, or has left. Once true it stays so. */
   isGone(token: number): boolean;
+  /** Whether the thread is known to have died, rather than left. It may be forgotten with the next tenant. */
+  hasDied?(token: number): boolean;
+  /** The token of a slot's tenant, or 0. */
+  tokenAt?(slot: number): number;
 }
 
 /** Outside a heap nothing is known of the others. */
@@ -95,6 +99,16 @@ export class Thread {
     return this.#census.isGone(token);
   }
 
+  /** Whether the thread that a token names is known to have died, rather than left the heap. */
+  hasDied(token: number): boolean {
+    return this.#census.hasDied?.(token) ?? false;
+  }
+
+  /** Whether the tenant of a slot is gone. For words that name a slot without its generation. */
+  isTenantGone(slot: number): boolean {
+    return this.#census.isGone(this.#census.tokenAt?.(slot) ?? 0);
+  }
+
   /** Ends the thread's part in its heap: whatever needs its record (locks, counts) throws from now on. */
   leave(): void {
     this.isHere = false;
@@ -103,11 +117,6 @@ export class Thread {
         throw new DetachedError();
       },
     });
-  }
-
-  /** For what needs no record: throws DetachedError once the thread has left its heap. */
-  checkHere(): void {
-    if (!this.isHere) throw new DetachedError();
   }
 
   /** The calling thread as a heap's slot knows it. `record` is the index in `words` where its record begins. */

@@ -17,11 +17,17 @@ export class Killed extends Error {}
 export class Fuse {
   /** Stores made so far. */
   stores = 0;
-  readonly #limit: number;
+  #limit: number;
   #isDead = false;
 
   /** @param limit how many stores the thread may make */
   constructor(limit = Number.POSITIVE_INFINITY) {
+    this.#limit = limit;
+  }
+
+  /** Counts anew from here. */
+  arm(limit: number): void {
+    this.stores = 0;
     this.#limit = limit;
   }
 

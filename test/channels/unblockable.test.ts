@@ -9,12 +9,7 @@ import { MiB } from '../../src/memory/address.ts';
 import * as atomics from '../../src/memory/atomics.ts';
 import { u32 } from '../../src/structs/scalars.ts';
 
-vi.mock('#platform', () => ({
-  threadId: () => 0,
-  mayBlock: () => false,
-  onExit: () => () => {},
-  isolationProblem: () => undefined,
-}));
+vi.mock('#platform', async (original) => ({ ...(await original<object>()), mayBlock: () => false }));
 vi.mock(import('../../src/memory/atomics.ts'), { spy: true });
 
 test.each([

@@ -11,12 +11,7 @@ import { BlockingNotAllowedError } from '../../src/errors.ts';
 import * as atomics from '../../src/memory/atomics.ts';
 import { Account, elsewhere, pause, scene, useHeap } from './guarding.ts';
 
-vi.mock('#platform', () => ({
-  threadId: () => 0,
-  mayBlock: () => false,
-  onExit: () => () => {},
-  isolationProblem: () => undefined,
-}));
+vi.mock('#platform', async (original) => ({ ...(await original<object>()), mayBlock: () => false }));
 vi.mock(import('../../src/memory/atomics.ts'), { spy: true });
 
 useHeap();

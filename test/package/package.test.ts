@@ -99,13 +99,17 @@ describe("the README's first example", () => {
     expect(typed.node('ts/built/main.js')).toEqual({ status: 0, output: '42 1\n', complaints: '' });
   });
 
-  test.runIf(process.features.typescript)('runs as TypeScript, as it stands', () => {
-    for (const [name, code] of firstExample()) {
-      bare.write(`stripped/${name}.ts`, code.replaceAll(/(?<='\.\/\w+)\.js(?=')/g, '.ts'));
-    }
-    const { status, output } = bare.node('stripped/main.ts');
-    expect([status, output]).toEqual([0, '42 1\n']);
-  });
+  // Node 20 cannot, and has no such feature.
+  test.runIf('typescript' in process.features && process.features.typescript)(
+    'runs as TypeScript, as it stands',
+    () => {
+      for (const [name, code] of firstExample()) {
+        bare.write(`stripped/${name}.ts`, code.replaceAll(/(?<='\.\/\w+)\.js(?=')/g, '.ts'));
+      }
+      const { status, output } = bare.node('stripped/main.ts');
+      expect([status, output]).toEqual([0, '42 1\n']);
+    },
+  );
 });
 
 const STRICT = {

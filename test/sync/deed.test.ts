@@ -8,7 +8,18 @@ import { GiB, MiB } from '../../src/memory/address.ts';
 import { Memory } from '../../src/memory/memory.ts';
 import { u32 } from '../../src/structs/scalars.ts';
 import { struct } from '../../src/structs/struct.ts';
-import { ADD, clearDeed, DROP, LINK, noteDeed, TAKE } from '../../src/sync/deed.ts';
+import {
+  ADD,
+  clearDeed,
+  DROP,
+  END,
+  LAST,
+  LINK,
+  noteCount,
+  noteDeed,
+  noteLast,
+  TAKE,
+} from '../../src/sync/deed.ts';
 import { Thread } from '../../src/sync/thread.ts';
 
 const Node = struct('Node', {
@@ -34,12 +45,17 @@ function spy(heap: Heap): number[][] {
 }
 
 test('a deed is noted whole, with its op last, and cleared by its op alone', () => {
-  const thread = Thread.inSlot(1, 1, new Int32Array(8), 1);
-  expect(thread.deed).toBe(4);
+  const thread = Thread.inSlot(1, 1, new Int32Array(16), 1);
+  expect(thread.deed).toBe(10);
   noteDeed(thread, 0xf000_0000, 24, LINK);
-  expect([...thread.words]).toEqual([0, 0, 0, 0, 0xf000_0000 | 0, 24, LINK, 0]);
+  expect([...thread.words.subarray(10)]).toEqual([0xf000_0000 | 0, 24, LINK, 0, 0, 0]);
   clearDeed(thread);
-  expect(thread.words[6]).toBe(0);
+  expect(thread.words[12]).toBe(0);
+  noteCount(thread, 8, 16, DROP, 24, 0xf000_0000);
+  expect([...thread.words.subarray(10)]).toEqual([8, 16, DROP, 24, 0xf000_0000 | 0, 0]);
+  noteLast(thread);
+  expect(thread.words[12]).toBe(LAST);
+  expect([...thread.words.subarray(0, 10)].every((word) => word === 0)).toBe(true);
 });
 
 test('outside a heap, where nobody could recover a thread, it goes nowhere', () => {
@@ -76,10 +92,12 @@ test('moving into a field, out of it, and counting references are deeds', () => 
   expect(deeds.filter(([, , op]) => op !== 0)).toEqual([
     [block, cell, LINK],
     [block, cell, TAKE],
-    [reference, target + 8, ADD],
-    [reference, target + 8, DROP],
-    [expect.any(Number), target + 8, DROP],
-    [target, target + 12, DROP],
+    [target, reference + 8, ADD],
+    [target, reference + 8, DROP],
+    [target, expect.any(Number), DROP],
+    [target, expect.any(Number), LAST],
+    [target, target, END],
+    [target, target, LAST],
   ]);
   expect(deeds.at(-1)![2]).toBe(0);
   heap.detach();

@@ -9,12 +9,7 @@ import { ParkLock } from '../../src/sync/park-lock.ts';
 import { SpinLock } from '../../src/sync/spin-lock.ts';
 import { Thread } from '../../src/sync/thread.ts';
 
-vi.mock('#platform', () => ({
-  threadId: () => 0,
-  mayBlock: () => false,
-  onExit: () => () => {},
-  isolationProblem: () => undefined,
-}));
+vi.mock('#platform', async (original) => ({ ...(await original<object>()), mayBlock: () => false }));
 vi.mock(import('../../src/memory/atomics.ts'), { spy: true });
 
 const ADDRESS = 8 as Address;
