@@ -89,7 +89,7 @@ interface Extent {
  */
 export function takeImage(parts: ImageParts): Uint8Array<ArrayBuffer> {
   const { slots, thread, allocator } = parts;
-  if (slots.holdsLocks(thread)) throw busy('this thread, which has a lock in its hands');
+  if (slots.isBusy(thread)) throw busy('this thread, which has a lock in its hands');
   const takings = slots.takings();
   const other = slots.taken().find(({ slot }) => slot !== thread.slot);
   if (other !== undefined) throw busy(`thread ${other.threadId} (slot ${other.slot})`);
