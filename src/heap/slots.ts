@@ -137,13 +137,17 @@ export class ThreadSlots implements Census {
     atomicStore(this.#i32, word, 0);
   }
 
-  /** Frees all slots of a heap that no thread has any more. Their generations stay, and go on from there. */
+  /**
+   * Frees all slots of a heap that no thread has any more. Their generations stay and go on from there, and so
+   * does what is known of who died: containers may hold their names.
+   */
   vacate(): void {
     for (let slot = 1; slot <= this.maxThreads; slot++) {
-      const word = this.#wordOf(slot);
-      const generation = this.#i32[word + GENERATION]!;
-      this.#i32.fill(0, word, word + SLOT_BYTES / 4);
-      this.#i32[word + GENERATION] = generation;
+      const words = this.#i32.subarray(this.#wordOf(slot), this.#wordOf(slot + 1));
+      const { [GENERATION]: generation, [DEAD]: dead } = words;
+      words.fill(0);
+      words[GENERATION] = generation!;
+      words[DEAD] = dead!;
     }
   }
 

@@ -352,11 +352,11 @@ describe('what is no image', () => {
   test('every altered byte is found', () => {
     const altered = image.slice();
     for (let index = 0; index < altered.length; index++) {
-      for (const change of [0xff, 1 << (index & 7)]) {
-        altered[index]! ^= change;
-        expect(() => Heap.restore(altered), `byte ${index}`).toThrow(AttachError);
-        altered[index]! ^= change;
-      }
+      // One bit, or all of them.
+      const change = index % 2 === 0 ? 0xff : 1 << (index % 8);
+      altered[index]! ^= change;
+      expect(() => Heap.restore(altered), `byte ${index}`).toThrow(AttachError);
+      altered[index]! ^= change;
     }
     restore(altered).verify();
   });
