@@ -246,7 +246,8 @@ function readHead(source: ImageSource): Uint8Array<ArrayBuffer> {
   if (byteLength < HEADER_BYTES)
     throw new AttachError(`${byteLength} bytes are no heap image: it was cut short`);
   const header = new Uint8Array(HEADER_BYTES);
-  source.read(header, 0);
+  source.read(header.subarray(0, COVERED), 0);
+  const checksum = source.read(header.subarray(COVERED), 0);
   const u32 = new Uint32Array(header.buffer);
   const f64 = new Float64Array(header.buffer);
   if (u32[0] !== MAGIC) throw new AttachError('the bytes are no heap image: the first word differs');
@@ -263,7 +264,7 @@ function readHead(source: ImageSource): Uint8Array<ArrayBuffer> {
   const bodyAt = HEADER_BYTES + u32[EXTENTS]! * EXTENT_BYTES;
   const head = new Uint8Array(Math.min(bodyAt, byteLength));
   head.set(header);
-  if (u32[CHECKSUM] !== source.read(head.subarray(HEADER_BYTES), checksumOf(header.subarray(COVERED)))) {
+  if (u32[CHECKSUM] !== source.read(head.subarray(HEADER_BYTES), checksum)) {
     throw new AttachError('the image was altered: the checksum of its header differs');
   }
   return head;
