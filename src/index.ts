@@ -7,6 +7,7 @@ export type { Allocator, AllocatorStats, BlockInfo } from './allocators/allocato
 export { BuddyAllocator, type BuddyOptions } from './allocators/buddy.ts';
 export { BumpAllocator, type Mark } from './allocators/bump.ts';
 export type { CachedStats } from './allocators/cached-blocks.ts';
+export { Checked, type CheckedOptions } from './allocators/checked.ts';
 export { HybridAllocator, type HybridOptions } from './allocators/hybrid.ts';
 export type { AlgorithmClass } from './allocators/kinds.ts';
 export { LinkedListAllocator } from './allocators/linked-list.ts';

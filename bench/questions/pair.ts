@@ -12,7 +12,7 @@ import { ALGORITHMS } from '../subjects/sabheap.ts';
 import type { Table } from '../table.ts';
 
 const LOCKS = ['park', 'spin'];
-const HEAPS = ['heap', 'heap-linked-list', 'heap-buddy'];
+const HEAPS = ['heap', 'heap-linked-list', 'heap-buddy', 'heap-uncached', 'heap-hardened'];
 const PEERS = ['thi.ng', 'thi.ng-park', 'dlmalloc', 'emmalloc'];
 const PLAIN = ['v8', 'v8-doubles'];
 const KEPT = ['heap', 'tlsf', 'tlsf-park', 'thi.ng-park', 'dlmalloc', ...PLAIN];
@@ -46,7 +46,7 @@ function casesFor(setting: Setting): Case[] {
   return [
     ...LOCKS.map((lock) => simple('lock', `${lock}-lock`)),
     ...locked.map((name) => simple('pair', name)),
-    ...['heap', 'v8'].map((name) => simple('pair', name)),
+    ...['heap', 'heap-uncached', 'heap-hardened', 'v8'].map((name) => simple('pair', name)),
     ...['heap', 'v8'].map((name) => simple('kept', name)),
     special('3 heaps', { heaps: 3 }),
     special('below 1 GiB', { wide: 1 }),
@@ -56,7 +56,7 @@ function casesFor(setting: Setting): Case[] {
 }
 
 function restOfTable(): [string, string][] {
-  const pairs = [...ALGORITHMS, ...HEAPS.slice(1), ...PEERS, ...PLAIN.slice(1)];
+  const pairs = [...ALGORITHMS, 'heap-linked-list', 'heap-buddy', ...PEERS, ...PLAIN.slice(1)];
   const kept = KEPT.filter((name) => name !== 'heap' && name !== 'v8');
   return [
     ...pairs.map((name): [string, string] => ['pair', name]),
@@ -135,6 +135,22 @@ function figuresOf(samples: Samples): Figure[] {
       atLeast: 1.2,
       aim: 0.8,
       ...samples.ratio('kept heap', 'kept v8', 'ns'),
+      note: 'not asked for',
+    },
+    {
+      figure: 'pair, hardened / standard',
+      ...lower,
+      atLeast: 100,
+      aim: 50,
+      ...samples.ratio('pair heap-hardened', 'pair heap', 'ns'),
+      note: 'not asked for',
+    },
+    {
+      figure: 'pair, hardened / standard without caches',
+      ...lower,
+      atLeast: 6,
+      aim: 3,
+      ...samples.ratio('pair heap-hardened', 'pair heap-uncached', 'ns'),
       note: 'not asked for',
     },
     {

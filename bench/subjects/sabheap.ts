@@ -9,6 +9,7 @@ import {
   BumpAllocator,
   Heap,
   type HeapAllocator,
+  type HeapOptions,
   HybridAllocator,
   type HybridOptions,
   LinkedListAllocator,
@@ -66,11 +67,11 @@ export function heapSite(heap: Heap): Site {
   };
 }
 
-function heapKind(name: string, label: string, allocator: HeapAllocator): SubjectKind {
+function heapKind(name: string, label: string, allocator: HeapAllocator, options?: HeapOptions): SubjectKind {
   return {
     name,
     label,
-    create: (bytes) => heapSite(Heap.create({ byteLength: bytes, allocator })),
+    create: (bytes) => heapSite(Heap.create({ byteLength: bytes, allocator, ...options })),
     open: (ticket) => heapSite(Heap.attach(ticket as Heap['handle'])),
   };
 }
@@ -129,6 +130,8 @@ export const SABHEAP_KINDS: readonly SubjectKind[] = [
   heapKind('heap', 'sabheap heap (tlsf behind caches)', 'tlsf'),
   heapKind('heap-linked-list', 'heap, linked-list behind caches', 'linked-list'),
   heapKind('heap-buddy', 'heap, buddy behind caches', 'buddy'),
+  heapKind('heap-uncached', 'heap, tlsf without caches', 'tlsf', { cache: false }),
+  heapKind('heap-hardened', 'hardened heap (tlsf checked, without caches)', 'tlsf', { checks: 'hardened' }),
   ...ALGORITHMS.map(bareKind),
   ...ALGORITHMS.flatMap((name) => [lockedKind(name, 'park'), lockedKind(name, 'spin')]),
 ];

@@ -160,6 +160,9 @@ export abstract class Algorithm implements Allocator {
   /** The largest size that `alloc` would serve. Requires: lock held. */
   abstract largestFree(): number;
 
+  /** Makes what is freed but kept back free at last. Requires: lock held. */
+  flush(): void {}
+
   /** The alignment that the block keeps when it moves: at least what it was given out with. */
   keptAlign(_address: Address): number {
     return DEFAULT_ALIGN;

@@ -46,6 +46,7 @@ export const KIND_HYBRID = 5;
 export const KIND_LOCKED = 6;
 export const KIND_TLSF = 7;
 export const KIND_THREAD_CACHED = 8;
+export const KIND_CHECKED = 9;
 
 const KIND_NAMES = [
   '',
@@ -57,6 +58,7 @@ const KIND_NAMES = [
   'Locked',
   'TlsfAllocator',
   'ThreadCached',
+  'Checked',
 ];
 
 const MAGIC = 0x5aba_0000;

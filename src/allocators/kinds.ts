@@ -9,9 +9,11 @@ import type { Thread } from '../sync/thread.ts';
 import type { Algorithm, RegionOptions } from './algorithm.ts';
 import { BuddyAllocator } from './buddy.ts';
 import { BumpAllocator } from './bump.ts';
+import { Checked } from './checked.ts';
 import {
   KIND_BUDDY,
   KIND_BUMP,
+  KIND_CHECKED,
   KIND_HYBRID,
   KIND_LINKED_LIST,
   KIND_POOL,
@@ -49,6 +51,8 @@ export function attachAlgorithm(memory: Memory, start: number, thread?: Thread):
       return TlsfAllocator.attach(memory, start, thread);
     case KIND_HYBRID:
       return HybridAllocator.attach(memory, start, thread);
+    case KIND_CHECKED:
+      return Checked.attach(memory, start, thread);
     default:
       throw new AttachError(`the allocator at ${hex(start)} is a wrapper, which no wrapper takes`);
   }

@@ -192,6 +192,16 @@ export class Locked<A extends Algorithm = Algorithm> implements Allocator {
     return this.inner.sizeOf(address);
   }
 
+  /** Makes what the algorithm keeps back free at last, where it keeps anything back. */
+  flush(): void {
+    this.acquire();
+    try {
+      this.inner.flush();
+    } finally {
+      this.lock.release();
+    }
+  }
+
   /** Takes more bytes right above the region, where the algorithm can. Returns whether it did. */
   extend(bytes: number): boolean {
     checkInteger('bytes', bytes, 0, Number.MAX_SAFE_INTEGER);

@@ -18,7 +18,7 @@
  *       │ flush   │  └free───┼──────────────── free ── SHARED, FLIGHT, ORPHAN
  *       └─────────┤          └────────▶ ORPHAN
  *                 ├──────▶ TRANSFER (on a class's transfer list, under its lock)
- *                 └──────▶ QUARANTINE(slot) (freed, kept back to catch late writes)
+ *                 └──────▶ QUARANTINE (nobody's, kept back to catch late writes)
  *
  * Written by the thread that holds the block; by the holder of the allocator's lock while FREE, and
  * when it takes a block back: HAND(me), then FREE. Zeroed memory reads as FREE.

@@ -1,25 +1,24 @@
 /**
- * Channel: a bounded queue for many producers and many consumers. No locks: cells are claimed.
- *
- *     address ▶ kind, hash, capacity   128 ┌ tail ┐   256 ┌ head ┐   384 ┌ items ┬ room ┐   512 ┌ state 0 ┬ …
- *               (queue-block.ts)           └──────┘       └──────┘       └ events ──────┘       │ values │ …
- *     state     │ turn 14 │ state 3 │ low 15 │     tail      │ closed 1 │ position 31 │   lap, then index in it
- *     turn      the position's lap
- *     low       of a claim: slot generation 7, slot 8; EMPTY, FULL: how many after it certainly are so too
+ * Channel: a bounded queue for many producers and many consumers. No locks: cells are claimed. The bytes are
+ * drawn in channel-cells.ts.
  *
  *     of this turn │ a sender whose turn it is   │ a receiver whose turn it is
- *     EMPTY        │ claims: WRITING(me)         │ nothing there; the end, when closed
- *     WRITING(who) │ passes on                   │ waits for it
+ *     EMPTY        │ claims: WRITING(me)         │ nothing there; the end, when closed; tail past it: frees it
+ *     WRITING(who) │ passes on                   │ waits for it; when who is gone: frees it
  *     FULL         │ passes on                   │ claims: READING(me)       FULL_REST: as FULL, see below
- *     READING(who) │ passes on                   │ passes on
+ *     READING(who) │ passes on                   │ passes on                 LEAVING(who): as READING, see below
  *     VOID         │ passes on                   │ frees it: EMPTY of the next turn, and passes on
- *     turn before  │ full                        │ nothing there; the end, when closed
+ *     turn before  │ full                        │ nothing there, the end; READING, who is gone: claims it
  *     turn after   │ passes on                   │ passes on
  *
  * One CAS claims a cell and names its claimer; one store commits: FULL the sending, EMPTY of the next turn
  * the receiving. A run of cells is claimed by its first, and one CAS of the tail (head) over the rest,
- * which others reach only past the first: they change by plain stores, and the first, last, commits all.
- * So what a dead thread held is known: its cell, and behind it to the next one claimed the EMPTY (FULL) ones.
+ * which others reach only past the first: they change by plain stores, and the first commits all: last where
+ * they are sent; as LEAVING, before they are given back, where several were received.
+ *
+ * What a thread that dies was sending was not sent: its claims are freed by the receiver who comes to them.
+ * What it was receiving another one receives, though out of order, unless it may have taken what the item
+ * owns (see item.ts): who finds the channel empty for a slice, or closed, looks at all cells.
  *
  * Invariants: 1. No cell before the tail (head) can be claimed but by whoever moved it: both move one way,
  * but that a receiver who gives up takes the head back. 2. Once `closed` is set no further cell becomes FULL
@@ -34,52 +33,34 @@ import { atomicLoad, atomicStore, compareExchange } from '../memory/atomics.ts';
 import { checkInteger } from '../memory/layout.ts';
 import { type Dropper, kindWord, registerKind } from '../structs/drop.ts';
 import { checkField, type Field } from '../structs/field.ts';
-import { type Received, type Sent, strideOf } from './item.ts';
-import { BATCH, CLOSED, ENDED, FULL_UP, NONE, Queue, SENT } from './queue.ts';
-import {
-  createBlock,
-  dropItems,
-  ITEMS_START,
-  openBlock,
-  type QueueShape,
-  valuesStart,
-} from './queue-block.ts';
-
-/** Bytes of a cell's state word. */
-const STATE_BYTES = 4;
+import * as cells from './channel-cells.ts';
+import { ChannelCells } from './channel-cells.ts';
+import type { Received, Sent } from './item.ts';
+import { BATCH, CLOSED, ENDED, FULL_UP, NONE, SENT } from './queue.ts';
+import { createBlock, dropItems, openBlock, type QueueShape } from './queue-block.ts';
 
 /** At most so many cells: leaves 11 bits for turns. */
 const MAX_CAPACITY = 2 ** 20;
 
-const POSITION_BITS = 31;
-const POSITION_MASK = 0x7fffffff;
-
-// The state word.
-const CLAIMER_MASK = 0x7fff;
-/** Of an EMPTY and a FULL cell: how many after it are for certain EMPTY, or filled with it. */
-const SPAN_MASK = 0x7fff;
-const STATE_MASK = 7 << 15;
-const EMPTY = 0 << 15;
-const WRITING = 1 << 15;
-const FULL = 2 << 15;
-const READING = 3 << 15;
-const VOID = 4 << 15;
-const FULL_REST = 5 << 15;
-const TURN_SHIFT = 18;
-const ONE_TURN = 1 << TURN_SHIFT;
-const TURN_BITS = 14;
+// Copies: V8 does not fold what is imported.
+const { POSITION_MASK, CLAIMER_MASK, SPAN_MASK, STATE_MASK, STATE_BYTES } = cells;
+const { EMPTY, WRITING, FULL, READING, VOID, FULL_REST, LEAVING } = cells;
 
 /** `sleepers` of an event word: see `waiting.ts`. */
 const SLEEPERS = 1;
 
-// Copies: V8 does not fold what is imported.
 const IS_SENT = SENT;
 const IS_FULL_UP = FULL_UP;
 const IS_CLOSED = CLOSED;
 const MOST = BATCH;
 
+/** After how many vain looks a receiver that does not wait looks for what the dead held; a power of two. */
+const LOOK_AROUND = 1024;
+
 /** The cell at the head has changed: an attempt has to look again. */
 const AGAIN: unique symbol = Symbol('again');
+/** The claim of a dead receiver is this thread's now. */
+const INHERITED: unique symbol = Symbol('inherited');
 
 const SHAPE: QueueShape = {
   kind: registerKind(kindWord('CHAN'), 'Channel', dropChannel),
@@ -102,37 +83,20 @@ export interface ChannelOptions {
 }
 
 /** A bounded queue among threads. Thread-safe; each thread opens its own object. */
-export class Channel<T = unknown, I = T> extends Queue<T, I> {
+export class Channel<T = unknown, I = T> extends ChannelCells<T, I> {
   protected override readonly kind = 'Channel';
   protected override readonly stateBytes = STATE_BYTES;
-  /** Index of the first state word. */
-  private readonly cells: number;
-  /** Of the first value, in bytes. */
-  private readonly values: number;
-  /** Of a value, in bytes. */
-  private readonly stride: number;
-  /** Low bits of a position: the index in its lap. */
-  private readonly indexMask: number;
-  private readonly lapShift: number;
-  /** The bits of a state word that hold the turn. */
-  private readonly turnMask: number;
-  /** What this thread claims with. */
-  private readonly writing: number;
-  private readonly reading: number;
   /** Of the last `runOf`. */
   private runLength = 0;
+  /** The most items that are received at once. */
+  private readonly most: number;
+  /** Vain looks. */
+  private misses = 0;
 
   private constructor(store: ContainerStore, address: Address, field: Field, capacity: number) {
     super(store, address, field, capacity);
-    this.cells = (address + ITEMS_START) >>> 2;
-    this.values = address + valuesStart(STATE_BYTES, capacity);
-    this.stride = strideOf(field);
-    this.lapShift = 32 - Math.clz32(capacity - 1);
-    this.indexMask = (1 << this.lapShift) - 1;
-    this.turnMask = ((1 << Math.min(TURN_BITS, POSITION_BITS - this.lapShift)) - 1) << TURN_SHIFT;
-    const claimer = store.thread.token & CLAIMER_MASK;
-    this.writing = WRITING | claimer;
-    this.reading = READING | claimer;
+    // Of several that own, and are copied, it could not be told how far a thread that died had come.
+    this.most = this.items.copies ? 1 : BATCH;
   }
 
   /**
@@ -211,64 +175,6 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
     const wrapped = length < -all / 2 ? length + all : length;
     // Receivers pass over the voided cells of a closed channel: then its head is past its tail.
     return Math.max(0, Math.min(wrapped, this.capacity));
-  }
-
-  // ── Positions and cells ─────────────────────────────────────────────────────────────────────────
-
-  private next(at: number): number {
-    const { indexMask } = this;
-    const after = (at & indexMask) + 1 < this.capacity ? at + 1 : (at | indexMask) + 1;
-    return after & POSITION_MASK;
-  }
-
-  /** How many cells come before a position. */
-  private countUpTo(position: number): number {
-    return Math.floor(position / (this.indexMask + 1)) * this.capacity + (position & this.indexMask);
-  }
-
-  /** Index of a position's state word. */
-  private cellOf(at: number): number {
-    return this.cells + (at & this.indexMask);
-  }
-
-  /** The bits that the state word has while it is the position's turn. */
-  private turnOf(at: number): number {
-    return ((at >>> this.lapShift) << TURN_SHIFT) & this.turnMask;
-  }
-
-  private nextTurn(turn: number): number {
-    return (turn + ONE_TURN) & this.turnMask;
-  }
-
-  /** Where a position's value lies, in bytes. */
-  private valueAt(at: number): number {
-    return this.values + (at & this.indexMask) * this.stride;
-  }
-
-  /** Whether it is the turn of a position and its cell is in `state`. */
-  private isIn(state: number, at: number): boolean {
-    return (this.i32[this.cellOf(at)]! & ~SPAN_MASK) === (this.turnOf(at) | state);
-  }
-
-  /** Whether a state word is of a turn before `turn`. Turns wrap: the nearer half comes before. */
-  private isBefore(state: number, turn: number): boolean {
-    const turns = (state - turn) & this.turnMask;
-    return turns !== 0 && turns >>> 0 > this.turnMask >>> 1;
-  }
-
-  /** Which position of the lap around the head has this index and turn. */
-  private positionOf(index: number, turn: number): number {
-    const lap = (atomicLoad(this.i32, this.head) & ~this.indexMask) | index;
-    return this.turnOf(lap) === turn ? lap : (lap - this.indexMask - 1) & POSITION_MASK;
-  }
-
-  /**
-   * Whether a claim of the cell at `at` holds although the tail or head was not there. Others may have passed
-   * on over it, by a lap at most. It does not hold when this thread had looked at the position so many
-   * laps ago that the turns have come round since.
-   */
-  private isPlausible(at: number, found: number): boolean {
-    return ((found - at) & POSITION_MASK) <= this.indexMask + 1;
   }
 
   // ── Sending ─────────────────────────────────────────────────────────────────────────────────────
@@ -437,7 +343,7 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
       const seen = i32[cell]!;
       const state = seen & ~SPAN_MASK;
       if (state !== (turn | FULL) && state !== (turn | FULL_REST)) {
-        const answer = this.look(at);
+        const answer = this.takeLeft(this.look(at));
         if (answer !== AGAIN) return answer;
         continue;
       }
@@ -465,13 +371,15 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
       const seen = i32[cell]!;
       const state = seen & ~SPAN_MASK;
       if (state !== (turn | FULL) && state !== (turn | FULL_REST)) {
-        const answer = this.look(first);
-        if (answer !== AGAIN) return answer === ENDED ? IS_CLOSED : 0;
-        continue;
+        const answer = this.takeLeft(this.look(first));
+        if (answer === AGAIN) continue;
+        if (answer === NONE || answer === ENDED) return answer === ENDED ? IS_CLOSED : 0;
+        into[0] = answer;
+        return 1;
       }
       if (compareExchange(i32, cell, seen, turn | this.reading) !== seen) continue;
       const known = seen & SPAN_MASK;
-      const end = this.runOf(this.next(first), known, Math.min(most, MOST) - 1, FULL, FULL_REST);
+      const end = this.runOf(this.next(first), known, Math.min(most, this.most) - 1, FULL, FULL_REST);
       let count = this.runLength;
       const found = compareExchange(i32, head, first, end);
       if (found !== first) {
@@ -536,7 +444,11 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
     const { i32 } = this;
     const cell = this.cellOf(first);
     const free = this.nextTurn(this.turnOf(first)) | EMPTY;
-    if (count > 1) i32.fill(free, cell + 1, cell + count);
+    if (count > 1) {
+      // The first tells that all of the run was received.
+      atomicStore(i32, cell, this.turnOf(first) | LEAVING | (this.reading & CLAIMER_MASK));
+      i32.fill(free, cell + 1, cell + count);
+    }
     // Publishes: that all of the run is free, which no sender gets at but past its first cell.
     atomicStore(i32, cell, free | (count - 1));
     if ((atomicLoad(i32, this.roomEvent) & SLEEPERS) !== 0) this.forRoom.wakeSleepers(count);
@@ -557,18 +469,19 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
   }
 
   /** Looks at the cell at the head, which was not full. Frees it when void; passes on when it is in hand. */
-  private look(at: number): typeof NONE | typeof ENDED | typeof AGAIN {
+  private look(at: number): typeof NONE | typeof ENDED | typeof AGAIN | typeof INHERITED {
     const { i32 } = this;
     // Before the cell: what was not claimed when the channel was seen closed will never be full.
-    const nothing = atomicLoad(i32, this.tail) < 0 ? ENDED : NONE;
+    const tail = atomicLoad(i32, this.tail);
+    const nothing = tail < 0 ? ENDED : NONE;
     const cell = this.cellOf(at);
     const turn = this.turnOf(at);
     const seen = atomicLoad(i32, cell);
-    if (this.isBefore(seen, turn)) return nothing;
+    if (this.isBefore(seen, turn)) return this.inherit(this.lapBefore(at), seen) ? INHERITED : nothing;
     if (((seen ^ turn) & this.turnMask) === 0) {
       const state = seen & STATE_MASK;
-      if (state === EMPTY) return nothing;
-      if (state === WRITING) return NONE;
+      if (state === EMPTY) return this.isPassed(at, tail) ? this.giveUp(at, seen) : nothing;
+      if (state === WRITING) return this.isLost(seen) ? this.giveUp(at, seen) : NONE;
       if (state === FULL || state === FULL_REST) return AGAIN;
       if (state === VOID && compareExchange(i32, cell, seen, this.nextTurn(turn) | EMPTY) === seen) {
         this.forRoom.wake(1);
@@ -581,11 +494,79 @@ export class Channel<T = unknown, I = T> extends Queue<T, I> {
   protected override canPoll(): boolean {
     const { i32 } = this;
     const at = atomicLoad(i32, this.head);
-    const closed = atomicLoad(i32, this.tail) < 0;
+    const tail = atomicLoad(i32, this.tail);
     const turn = this.turnOf(at);
     const seen = atomicLoad(i32, this.cellOf(at));
-    if (this.isBefore(seen, turn) || (seen & ~SPAN_MASK) === (turn | EMPTY)) return closed;
-    return ((seen ^ turn) & this.turnMask) !== 0 || (seen & STATE_MASK) !== WRITING;
+    const state = seen & STATE_MASK;
+    if (this.isBefore(seen, turn)) return tail < 0 || this.isLeft(seen, this.turnOf(this.lapBefore(at)));
+    if (((seen ^ turn) & this.turnMask) !== 0) return true;
+    if (state === EMPTY) return tail < 0 || this.isPassed(at, tail);
+    return state !== WRITING || this.isLost(seen);
+  }
+
+  // ── What the dead held ──────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Frees a cell at the head that a sender had claimed and will not fill. A cell that the tail has passed and
+   * that is EMPTY was the rest of a run: it is only seen once the first of the run was given up.
+   */
+  private giveUp(at: number, seen: number): typeof AGAIN {
+    const { i32 } = this;
+    const cell = this.cellOf(at);
+    const turn = this.turnOf(at);
+    if (compareExchange(i32, cell, seen, turn | this.writing) !== seen) return AGAIN;
+    this.items.drop(this.valueAt(at));
+    this.emptyRest(at, turn);
+    // Publishes: that the cell is free, and owns nothing.
+    atomicStore(i32, cell, this.nextTurn(turn) | EMPTY);
+    compareExchange(i32, this.head, at, this.next(at));
+    this.forRoom.wake(1);
+    return AGAIN;
+  }
+
+  /** What follows in the run of a cell that is given up was filled, but not published: all of a run or nothing. */
+  private emptyRest(first: number, turn: number): void {
+    const { i32 } = this;
+    const tail = atomicLoad(i32, this.tail) & POSITION_MASK;
+    for (let at = this.next(first); this.turnOf(at) === turn && this.isPassed(at, tail); at = this.next(at)) {
+      const state = atomicLoad(i32, this.cellOf(at)) & ~SPAN_MASK;
+      if (state === (turn | EMPTY)) continue;
+      if (state !== (turn | FULL_REST)) return;
+      this.items.drop(this.valueAt(at));
+      i32[this.cellOf(at)] = turn | EMPTY;
+    }
+  }
+
+  /** What `look` answers, or an item that a receiver had claimed which is gone. */
+  private takeLeft(
+    answer: typeof NONE | typeof ENDED | typeof AGAIN | typeof INHERITED,
+  ): T | typeof NONE | typeof ENDED | typeof AGAIN {
+    if (answer === AGAIN) return answer;
+    if (answer === NONE && ++this.misses % LOOK_AROUND !== 0) return answer;
+    if (answer !== INHERITED) {
+      const at = this.findLeft();
+      if (at < 0) return answer;
+      if (!this.inherit(at, atomicLoad(this.i32, this.cellOf(at)))) return AGAIN;
+    }
+    const at = this.inherited;
+    const cell = this.cellOf(at);
+    const turn = this.turnOf(at);
+    let value: T | typeof AGAIN = AGAIN;
+    if ((this.i32[cell]! & STATE_MASK) === READING && this.items.isWhole(this.valueAt(at))) {
+      value = this.takeOut(at, cell, turn);
+    } else {
+      this.items.drop(this.valueAt(at));
+      atomicStore(this.i32, cell, this.nextTurn(turn) | EMPTY);
+    }
+    this.forRoom.wake(1);
+    return value;
+  }
+
+  protected override isStuck(): boolean {
+    if (this.findLeft() < 0) return false;
+    // The next vain look is one too many.
+    this.misses = -1;
+    return true;
   }
 
   /** As `wakeSender`, for a receiver while there is an item at `at`. */

@@ -6,6 +6,9 @@
  *     owning fields   write, then FLIGHT on what it owns  take: what it owns is the receiver's (LIVE)
  *
  * What owns and cannot be taken as it is (a struct with a string in it) is loaded and then dropped.
+ *
+ * A thread that dies while it takes a value out has not received it: another one does. Not so where it may
+ * have taken what the value owns: that is gone with it (a text that is empty cannot be told from one taken).
  */
 
 import type { Taken } from '../containers/loaded.ts';
@@ -33,6 +36,12 @@ export interface Items {
   take(address: number): unknown;
   /** Drops what the value owns; its owning words become 0. */
   drop(address: number): void;
+  /** Whether values own anything. */
+  readonly owns: boolean;
+  /** Whether what a value owns is copied and then dropped, not taken as it is. */
+  readonly copies: boolean;
+  /** Whether a value that a thread died at is still whole. */
+  isWhole(address: number): boolean;
   /** For numbers of 4 and 8 bytes: how many of them, one after the other, go in and out. */
   readonly run: RunCopy | undefined;
 }
@@ -41,12 +50,21 @@ export interface Items {
 export function bindItems(field: Field, store: ContainerStore, path: string): Items {
   const { read, load = read, take, write: assign } = field.bind(store, path);
   // A struct takes the fields that are given: those left out are zero, not what was sent a lap before.
-  const write = isWhole(field) ? assign : zeroing(assign, field.size, store);
+  const write = coversAll(field) ? assign : zeroing(assign, field.size, store);
   const wanted = wantedType(field.kind);
   const { owning } = field;
   if (owning.length === 0) {
     const run = runCopyOf(field.kind, store.memory);
-    return { wanted, write, take: load, drop: () => {}, run };
+    return {
+      wanted,
+      write,
+      take: load,
+      drop: () => {},
+      owns: false,
+      copies: false,
+      isWhole: () => true,
+      run,
+    };
   }
   const home = homeOf(store);
   const { u32 } = store.memory;
@@ -73,11 +91,14 @@ export function bindItems(field: Field, store: ContainerStore, path: string): It
       drop(address);
     }
   };
-  return { wanted, write: send, take: take ?? takeCopy, drop, run: undefined };
+  // One word, which is 0 once taken; of others it cannot be told.
+  const isWhole = (address: number): boolean => take !== undefined && u32[address >>> 2] !== 0;
+  const copies = take === undefined;
+  return { wanted, write: send, take: take ?? takeCopy, drop, owns: true, copies, isWhole, run: undefined };
 }
 
 /** Whether a value that is written covers all of the field's bytes. */
-function isWhole({ kind }: Field): boolean {
+function coversAll({ kind }: Field): boolean {
   return kind !== 'struct' && kind !== 'array';
 }
 

@@ -92,8 +92,8 @@ export abstract class Queue<T = unknown, I = T> extends Container {
     this.#generation = store.generationOf(address);
     const { mayBlock } = store.thread;
     const isThere = (): boolean => this.live && store.generationOf(address) === this.#generation;
-    const forItems = { isReady: () => this.canPoll(), isThere };
-    const forRoom = { isReady: () => this.canPut(), isThere };
+    const forItems = { isReady: () => this.canPoll(), isThere, isStuck: () => this.isStuck() };
+    const forRoom = { isReady: () => this.canPut(), isThere, isStuck: () => false };
     this.forItems = new Waiting(this.i32, this.itemsEvent, mayBlock, forItems, () =>
       this.mayNotBlock('recvAsync()'),
     );
@@ -116,6 +116,10 @@ export abstract class Queue<T = unknown, I = T> extends Container {
   protected abstract canPut(): boolean;
   /** Whether `poll` would not answer NONE. Reads atomically. */
   protected abstract canPoll(): boolean;
+  /** Whether `poll` would find an item that a thread held which has died. */
+  protected isStuck(): boolean {
+    return false;
+  }
   /** How many items are inside. May have changed when you look at it. */
   abstract get length(): number;
 

@@ -1,13 +1,14 @@
 /**
  * SpscRing: a bounded queue for one producer and one consumer; the cheapest way between two threads.
  *
- *     address ▶ ┌ kind ┬ hash ┬ capacity ┬ producer ┬ consumer ┐   128 ┌ tail ┐   256 ┌ head ┐
- *               └──────┴──────┴──────────┴──────────┴──────────┘       └──────┘       └──────┘
+ *     address ▶ ┌ kind ┬ hash ┬ capacity ┬ producer ┬ consumer ┬ taking ┐   128 ┌ tail ┐   256 ┌ head ┐
+ *               └──────┴──────┴──────────┴──────────┴──────────┴────────┘       └──────┘       └──────┘
  *           384 ┌ items ┬ room ┐   512 ┌ value 0 ┬ value 1 ┬ …
  *               └ events ──────┘       └─────────┴─────────┴──
  *     tail      │ closed 1 │ position 31 │   written by the producer, but for `closed`
  *     head      │ position 31 │              written by the consumer
  *     producer, consumer                     thread tokens; 0 while nobody has sent or received
+ *     taking    how far the consumer has come at most with taking out; only of values that own. Else up to the head
  *
  * Values are plain stores; one CAS of the tail publishes them, however many they are, and one store of the
  * head frees their cells. The CAS fails once `closed` is set: from then on the tail stands still, so a
@@ -15,7 +16,8 @@
  * the other's position and looks again only when that leaves no room, or no item.
  *
  * The first thread to send becomes the producer, the first to receive the consumer; another is refused until
- * the first calls `release`.
+ * the first calls `release`, leaves the heap or dies. What a thread that dies was sending was not sent. What it
+ * was receiving the next consumer receives, unless it may have taken what the item owns (see item.ts).
  *
  * Invariant: tail - head is between 0 and the capacity, a power of two; cells from head to tail hold values.
  *
@@ -38,6 +40,7 @@ import { createBlock, dropItems, openBlock, type QueueShape, valuesStart } from 
 // Offsets in bytes.
 const PRODUCER = 12;
 const CONSUMER = 16;
+const TAKING = 20;
 
 const MAX_CAPACITY = 2 ** 24;
 
@@ -75,6 +78,8 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
   /** Of a value, in bytes. */
   private readonly stride: number;
   private readonly mask: number;
+  /** Index of a word. */
+  private readonly taking: number;
   private readonly token: number;
   /** What the producer last saw of the head, and the consumer of the tail. */
   private seenHead: number;
@@ -87,6 +92,7 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
     this.values = address + valuesStart(0, capacity);
     this.stride = strideOf(field);
     this.mask = capacity - 1;
+    this.taking = (address + TAKING) >>> 2;
     this.token = store.thread.token;
     this.seenHead = atomicLoad(this.i32, this.head);
     this.seenTail = this.seenHead;
@@ -260,6 +266,7 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
       if (head === this.seenTail) return closed ? ENDED : NONE;
     }
     const address = this.valueAt(head);
+    if (this.items.owns) i32[this.taking] = (head + 1) & POSITION_MASK;
     let value: T;
     try {
       value = this.items.take(address) as T;
@@ -291,6 +298,7 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
         taken = count;
       }
       while (taken < count) {
+        if (this.items.owns) this.i32[this.taking] = (head + taken + 1) & POSITION_MASK;
         into[taken] = this.items.take(this.valueAt(head + taken)) as T;
         taken++;
       }
@@ -334,8 +342,15 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
   /** Makes this thread the producer or the consumer. */
   private become(role: typeof PRODUCER | typeof CONSUMER): void {
     this.checkLive();
-    const { token, store, address } = this;
-    const found = compareExchange(this.i32, (address + role) >>> 2, 0, token);
+    const { token, store, address, i32 } = this;
+    const word = (address + role) >>> 2;
+    let found = compareExchange(i32, word, 0, token);
+    const isGone = found !== 0 && found !== token && store.thread.isGone(found);
+    if (isGone && compareExchange(i32, word, found, token) === found) {
+      if (role === PRODUCER) this.dropUnsent();
+      else this.skipTaken();
+      found = token;
+    }
     if (found !== 0 && found !== token) {
       const name = role === PRODUCER ? 'producer' : 'consumer';
       throw new RoleTakenError(name, address, store.thread.nameOf(found));
@@ -347,6 +362,27 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
       this.isConsumer = true;
       this.seenTail = atomicLoad(this.i32, this.head);
     }
+  }
+
+  /** What the producer before this one has written and not published owns nothing any more. */
+  private dropUnsent(): void {
+    if (!this.items.owns) return;
+    const tail = atomicLoad(this.i32, this.tail) & POSITION_MASK;
+    const free = this.capacity - ((tail - atomicLoad(this.i32, this.head)) & POSITION_MASK);
+    for (let index = 0; index < free; index++) this.items.drop(this.valueAt(tail + index));
+  }
+
+  /** What the consumer before this one has taken out, or may have, is given to nobody else. */
+  private skipTaken(): void {
+    const { i32, items } = this;
+    const head = atomicLoad(i32, this.head);
+    const begun = (i32[this.taking]! - head) & POSITION_MASK;
+    if (!items.owns || begun > this.capacity) return;
+    let taken = begun;
+    // The last one it may not have come to.
+    if (taken > 0 && items.isWhole(this.valueAt(head + taken - 1))) taken--;
+    for (let index = 0; index < taken; index++) items.drop(this.valueAt(head + index));
+    if (taken > 0) this.free(head, taken);
   }
 }
 

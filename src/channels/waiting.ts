@@ -52,6 +52,8 @@ export interface Condition {
   isReady(): boolean;
   /** Whether the bytes that the event lies in are still what they were. */
   isThere(): boolean;
+  /** Whether a thread that has died holds up what is waited for. Asked after each slice. */
+  isStuck(): boolean;
 }
 
 /** How long to wait, and what ends it before. */
@@ -132,9 +134,9 @@ export class Waiting {
       if (condition.isReady()) return 'ready';
       const left = deadline - performance.now();
       if (left <= 0) return 'time is up';
-      wait(this.#words, this.#event, seen, Math.min(left, SLICE_MS));
+      const woken = wait(this.#words, this.#event, seen, Math.min(left, SLICE_MS)) !== 'timed-out';
       if (!condition.isThere()) return 'gone';
-      if (condition.isReady()) return 'ready';
+      if (condition.isReady() || (!woken && condition.isStuck())) return 'ready';
     }
   }
 
@@ -156,7 +158,7 @@ export class Waiting {
         this.wake(1);
         throw signal.reason;
       }
-      if (condition.isReady()) return 'ready';
+      if (condition.isReady() || condition.isStuck()) return 'ready';
     }
   }
 

@@ -22,7 +22,7 @@ import { type RowView, StructView } from '../structs/view.ts';
 import { Arc, createShared, referenceTo, Weak } from './arc.ts';
 import { checkTarget } from './box.ts';
 import { isTarget, PAYLOAD, STRONG_KIND, strongCount, targetOf, WEAK_KIND } from './counts.ts';
-import { link, loadOwned, unlink } from './owned-struct.ts';
+import { link, loadOwned } from './owned-struct.ts';
 import { type ContainerStore, homeOf } from './store.ts';
 
 // V8 folds a module's private constants, but loads imported ones at each use.
@@ -106,7 +106,7 @@ export class ArcField<T extends AnyStructType = AnyStructType> extends SharingFi
       return view ? loadOwned(shell, view.$place.address, true) : view;
     };
     const take = (cell: number): unknown => {
-      const reference = unlink(home, cell);
+      const reference = home.takeOut(cell);
       return reference === 0 ? null : Arc.$own(home, reference, type);
     };
     return { read, write, load, take, json: (cell) => read(cell)?.toJSON() ?? null };
@@ -142,7 +142,7 @@ export class WeakField<T extends AnyStructType = AnyStructType> extends SharingF
       }
     };
     const take = (cell: number): unknown => {
-      const reference = unlink(home, cell);
+      const reference = home.takeOut(cell);
       return reference === 0 ? null : Weak.$own(home, reference, type);
     };
     // A link, not a part: a copy has null in its place, and JSON the address, as for a ref.

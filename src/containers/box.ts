@@ -25,16 +25,7 @@ import { type BoundField, Field, type init, show, type taken, type value } from 
 import type { AnyStructType, Init, schema, View, ViewMembers } from '../structs/inference.ts';
 import type { StructStore } from '../structs/store.ts';
 import { addressOfHandle, type Handle, HEADER_BYTES } from './container.ts';
-import {
-  assignOwned,
-  BOX,
-  createOwned,
-  freeOwned,
-  isOwnValue,
-  link,
-  loadOwned,
-  unlink,
-} from './owned-struct.ts';
+import { assignOwned, BOX, createOwned, freeOwned, isOwnValue, link, loadOwned } from './owned-struct.ts';
 import {
   adopt,
   fieldOf,
@@ -223,7 +214,7 @@ export class BoxField<T extends AnyStructType = AnyStructType> extends Field {
       return payload === 0 ? null : payload === undefined ? undefined : loadOwned(shell, payload);
     };
     const take = (address: number) => {
-      const block = unlink(home, address);
+      const block = home.takeOut(address);
       return block === 0 ? null : Box.$own(home, block, type);
     };
     return { read, write, load, take, json: (address) => read(address)?.toJSON() ?? null };

@@ -16,6 +16,7 @@ import { typedArrayOf } from '../structs/array-field.ts';
 import { Dropper, dropOwned } from '../structs/drop.ts';
 import type { BoundField, Field } from '../structs/field.ts';
 import { registerLayout } from '../structs/schema.ts';
+import { swapOwned } from './owning-cell.ts';
 import { type ContainerStore, homeOf } from './store.ts';
 
 const known = new WeakMap<ContainerStore, WeakMap<Field, Elements>>();
@@ -131,9 +132,28 @@ export class Elements<E extends Field = Field> {
 
   /** Notes what the elements from `start` own, to be dropped by `run()`. Their cells become 0. */
   dropper(start: number, count: number): Dropper {
-    const dropper = new Dropper(this.home);
-    const { owning, stride } = this;
-    for (let index = 0; index < count; index++) dropper.pushOwned(owning, start + index * stride);
+    const { owning, stride, home } = this;
+    const dropper = new Dropper(home);
+    for (let index = 0; index < count; index++) {
+      for (const offset of owning) dropper.push(swapOwned(home, start + index * stride + offset, NULL));
+    }
+    return dropper;
+  }
+
+  /**
+   * Moves what was staged to the place of an element, what this one cell owns by one store.
+   *
+   * @returns what drops what the element owned
+   */
+  replace(staged: Address, address: number): Dropper {
+    const { home, owning, stride } = this;
+    if (owning.length === 1 && stride === 4) {
+      const dropper = new Dropper(home);
+      dropper.push(swapOwned(home, address, home.memory.u32[staged >>> 2]! as Address));
+      return dropper;
+    }
+    const dropper = this.dropper(address, 1);
+    this.copy(staged, address);
     return dropper;
   }
 }

@@ -19,7 +19,8 @@
  *       not closed yet │ mark is bound, or table is 0 (clear)    │ done, just before that store: it fell
  *                      │                                         │ into this add, which found the slot taken
  *
- * A value is copied before its cell is closed, and `next` names the copy: a death in between loses nothing.
+ * A value is copied before its cell is closed, and the shard's `next` names the table of the copies: who
+ * finds a closed cell where a thread has died at the move finds the last value there (see map-repair.ts).
  * Of a shard's tables only those are open that are larger than all open ones before: together they take less
  * than twice the last. Others (after `clear`, or where deleted slots filled one) know the lock alone.
  *
@@ -27,13 +28,13 @@
  * and behind it the next one's cache misses cannot overlap, as they do in a plain Map.
  */
 
-import { atomicExchange, atomicStore, compareExchange } from '../memory/atomics.ts';
+import { atomicExchange, compareExchange } from '../memory/atomics.ts';
 import type { Field } from '../structs/field.ts';
 import type { MapCore } from './map-core.ts';
 import * as layout from './map-layout.ts';
 
 // V8 folds the constants of a module, but loads imported ones at each use.
-const { TABLE, RETIRED, NEXT, OPEN, SLOT_BITS, TAKEN } = layout;
+const { TABLE, RETIRED, OPEN, SLOT_BITS, TAKEN } = layout;
 const CLOSED = -0x80000000;
 
 /** One thread's view on the cells of a map. */
@@ -118,18 +119,20 @@ export class Cells {
   }
 
   /** Moves what an open table holds to one that takes its place. Returns how many keys. Requires: lock held. */
-  move(shard: number, from: number, to: number): number {
+  move(_shard: number, from: number, to: number): number {
+    return this.core.slots.copy(from, to, (slot, target) => this.moveOne(slot, target));
+  }
+
+  /** Moves the last value of a slot to where the slot was copied, unless it was moved already. */
+  moveOne(slot: number, target: number): void {
     const { i32, cellAt } = this;
-    i32[shard + NEXT] = to;
-    const moved = (slot: number, target: number): void => {
-      if (i32[slot] !== TAKEN) return;
-      for (;;) {
-        const value = i32[slot + cellAt]!;
-        i32[target + cellAt] = value;
-        if (compareExchange(i32, slot + cellAt, value, CLOSED) === value) return;
-      }
-    };
-    return this.core.slots.copy(from, to, moved);
+    if (i32[slot] !== TAKEN) return;
+    for (;;) {
+      const value = i32[slot + cellAt]!;
+      if (value === CLOSED) return;
+      i32[target + cellAt] = value;
+      if (compareExchange(i32, slot + cellAt, value, CLOSED) === value) return;
+    }
   }
 
   /** Keeps an open table that is about to be given up until the map is dropped. Requires: lock held. */
@@ -139,11 +142,5 @@ export class Cells {
     if (i32[shard + RETIRED] === table) return;
     i32[layout.linkOf(table, this.core.slots.stride)] = i32[shard + RETIRED]!;
     i32[shard + RETIRED] = table;
-  }
-
-  /** Publishes a table, or 0: what it holds is complete. Pairs with the plain load in `add`, which depends on it. */
-  publish(shard: number, table: number): void {
-    atomicStore(this.i32, shard + TABLE, table);
-    this.i32[shard + NEXT] = 0;
   }
 }

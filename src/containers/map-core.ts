@@ -22,20 +22,22 @@
  */
 
 import { readsInOrder } from '#platform';
-import { HeapCorruptionError, OutOfMemoryError } from '../errors.ts';
+import { OutOfMemoryError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
 import * as atomics from '../memory/atomics.ts';
-import { Dropper, dropOwned } from '../structs/drop.ts';
+import { dropOwned } from '../structs/drop.ts';
 import type { BoundField, Field } from '../structs/field.ts';
+import { clearDeed, FLAGGED, LINK, noteDeed, TAKE } from '../sync/deed.ts';
 import type { Lock } from '../sync/lock.ts';
 import { Cells } from './map-cells.ts';
 import { type Keys, keysOf } from './map-keys.ts';
 import * as layout from './map-layout.ts';
+import { repairShard, verifyShard } from './map-repair.ts';
 import { HashedSlots, IntegerSlots, type Slots } from './map-slots.ts';
 import { Usage } from './map-usage.ts';
 import type { ContainerStore } from './store.ts';
 
-const { VERSION, TABLE, COUNT, USED, FREE, BOUND, TAKEN, OPEN, SHARD_SHIFT } = layout;
+const { VERSION, TABLE, COUNT, USED, NEXT, DOOMED, FREE, DELETED, TAKEN, OPEN, SHARD_SHIFT } = layout;
 const { atomicAdd, atomicLoad, atomicStore } = atomics;
 const IN_ORDER = readsInOrder();
 
@@ -97,7 +99,7 @@ export class MapCore {
     const start = address + layout.SHARDS_AT;
     this.first = start >>> 2;
     this.locks = Array.from({ length: 2 ** bits }, (_, index) =>
-      store.lock((start + index * layout.SHARD_BYTES) as Address),
+      store.lock((start + index * layout.SHARD_BYTES) as Address, () => repairShard(this, index)),
     );
     this.usage = Usage.of(this, address, bits);
     this.cells = Cells.of(this, value);
@@ -268,7 +270,6 @@ export class MapCore {
       this.dropEntry(entry);
       throw error;
     }
-    this.store.tryShare(entry);
     return entry;
   }
 
@@ -292,11 +293,7 @@ export class MapCore {
         let slot = slots.find(i32[shard + TABLE]!, hash);
         if (slot >= 0) {
           const old = u32[slot] as Address;
-          if (!keep) {
-            // Publishes: the entry was finished before the lock was taken.
-            u32[slot] = entry;
-            this.usage?.replaced(shard, slot, old, entry);
-          }
+          if (!keep) this.replace(shard, slot, entry);
           return old;
         }
         slot = this.#place(shard, hash, full);
@@ -319,17 +316,42 @@ export class MapCore {
   }
 
   /**
+   * Puts a finished entry in the place of another, which is this thread's then. Requires: lock held, and the
+   * version was counted up.
+   *
+   * @returns the entry that was there
+   */
+  replace(shard: number, slot: number, entry: Address): Address {
+    const { store, u32 } = this;
+    const old = u32[slot]! as Address;
+    noteDeed(store.thread, entry, slot * 4, LINK | old);
+    store.tryShare(entry);
+    // Publishes: the entry, which is finished.
+    u32[slot] = entry;
+    store.tryAdopt(old);
+    clearDeed(store.thread);
+    this.usage?.replaced(shard, slot, old, entry);
+    return old;
+  }
+
+  /**
    * Unlinks a slot. Requires: lock held.
    *
-   * @returns the entry's block, which no table links any more; 0 when it lay in the slot
+   * @returns the entry's block, which is this thread's then; 0 when it lay in the slot
    */
   unlink(shard: number, slot: number): Address {
-    const { i32 } = this;
+    const { i32, store } = this;
     const mark = this.u32[slot]!;
     const entry = (mark === TAKEN ? NULL : mark) as Address;
     this.usage?.removing(shard, slot);
     i32[shard + VERSION] = i32[shard + VERSION]! + 1;
-    i32[shard + USED]! -= this.slots.erase(i32[shard + TABLE]!, slot);
+    if (entry !== NULL) noteDeed(store.thread, entry, slot * 4, TAKE);
+    const freed = this.slots.erase(i32[shard + TABLE]!, slot);
+    if (entry !== NULL) {
+      store.tryAdopt(entry);
+      clearDeed(store.thread);
+    }
+    i32[shard + USED]! -= freed;
     i32[shard + COUNT]! -= 1;
     if (this.cells !== undefined && mark === TAKEN) this.unlinked = this.cells.close(slot);
     return entry;
@@ -364,35 +386,58 @@ export class MapCore {
     const { i32 } = this;
     const shard = this.first + (index << SHARD_SHIFT);
     const lock = this.locks[index]!;
+    let slots: Address = NULL;
     lock.acquire();
-    const table = i32[shard + TABLE]!;
-    i32[shard + VERSION] = i32[shard + VERSION]! + 1;
-    const open = (table & OPEN) !== 0;
-    if (open) this.cells!.retire(shard, table);
-    i32[shard + TABLE] = 0;
-    this.#recount(shard, 0, 0);
-    this.usage?.cleared(shard);
-    lock.release();
-    if (table === 0) return;
-    const dropper = new Dropper(this.store);
-    for (const slot of this.taken(table)) {
-      if (this.u32[slot] === TAKEN) continue;
-      dropper.pushOwned(this.owning, this.valueOf(slot));
-      dropper.free(this.u32[slot]!);
+    try {
+      const table = i32[shard + TABLE]!;
+      i32[shard + VERSION] = i32[shard + VERSION]! + 1;
+      if ((table & OPEN) !== 0) this.cells!.retire(shard, table);
+      i32[shard + DOOMED] = table;
+      i32[shard + TABLE] = 0;
+      this.recount(shard, 0, 0);
+      this.usage?.cleared(shard);
+      slots = this.dropDoomed(shard);
+    } finally {
+      lock.release();
     }
-    dropper.run();
-    if (!open) this.store.free(layout.slotsAddress(table) as Address);
+    this.store.free(slots);
   }
 
-  /** The taken slots of a table. */
-  taken(table: number): number[] {
-    const { i32 } = this;
-    const { stride } = this.slots;
-    const first = layout.slotsAddress(table) >>> 2;
-    const end = first + layout.slotCount(table) * stride;
-    const found: number[] = [];
-    for (let slot = first; slot < end; slot += stride) if (i32[slot]! >>> 0 > BOUND) found.push(slot);
-    return found;
+  /**
+   * Drops the entries of a table that was taken out, one by one: a death in between leaves the others to the
+   * next. Requires: lock held.
+   *
+   * @returns the address of its slots, which are this thread's then; 0 where they stay
+   */
+  dropDoomed(shard: number): Address {
+    const { i32, store } = this;
+    const table = i32[shard + DOOMED]!;
+    for (const slot of this.slots.taken(table)) {
+      const entry = this.u32[slot]! as Address;
+      if (entry === TAKEN) continue;
+      noteDeed(store.thread, entry, slot * 4, TAKE);
+      i32[slot] = DELETED;
+      store.tryAdopt(entry);
+      clearDeed(store.thread);
+      this.dropEntry(entry);
+    }
+    if ((table & OPEN) === 0) return this.#giveUp(shard, DOOMED, 0);
+    i32[shard + DOOMED] = 0;
+    return NULL;
+  }
+
+  /** Puts another table in the place of one, whose slots are this thread's then. Returns their address. */
+  #giveUp(shard: number, word: number, other: number): Address {
+    const { i32, store } = this;
+    const slots = layout.slotsAddress(i32[shard + word]!) as Address;
+    if (slots !== NULL) noteDeed(store.thread, slots, (shard + word) * 4 + FLAGGED, TAKE);
+    // Publishes: the other table is complete. Pairs with the loads of `table`, on which what follows depends.
+    atomicStore(i32, shard + word, other);
+    if (slots !== NULL) {
+      store.tryAdopt(slots);
+      clearDeed(store.thread);
+    }
+    return slots;
   }
 
   /** What `read` gives for each taken slot of a shard, read under its lock. */
@@ -401,7 +446,7 @@ export class MapCore {
     const held = lock.owner === this.store.thread.token;
     if (!held) lock.acquire();
     try {
-      return this.taken(this.i32[this.first + (index << SHARD_SHIFT) + TABLE]!).map(read);
+      return this.slots.taken(this.i32[this.first + (index << SHARD_SHIFT) + TABLE]!).map(read);
     } finally {
       if (!held) lock.release();
     }
@@ -431,12 +476,17 @@ export class MapCore {
 
   /** Publishes a slot whose entry is finished. Requires: lock held. */
   #link(shard: number, slot: number, hash: number, mark: number): void {
-    const { i32 } = this;
+    const { i32, store } = this;
     const used = i32[slot] === FREE ? 1 : 0;
     if (this.shape.hashed) i32[slot + 1] = hash;
+    if (mark !== TAKEN) {
+      noteDeed(store.thread, mark, slot * 4, LINK);
+      store.tryShare(mark as Address);
+    }
     // Publishes: key and value come before. Pairs with the loads of `find`.
     if (this.cells === undefined) i32[slot] = mark;
     else atomicStore(i32, slot, mark);
+    if (mark !== TAKEN) clearDeed(store.thread);
     i32[shard + USED]! += used;
     i32[shard + COUNT]! += 1;
   }
@@ -465,7 +515,6 @@ export class MapCore {
     const size = this.slots.stride * 4 * 2 ** bits + (this.cells === undefined ? 0 : layout.LINK_BYTES);
     const address = store.allocZeroed(size, layout.TABLE_ALIGN);
     if (address === NULL) return false;
-    store.tryShare(address);
     const lock = this.locks[(shard - this.first) >>> SHARD_SHIFT]!;
     let unused = address;
     lock.acquire();
@@ -483,21 +532,43 @@ export class MapCore {
 
   /** Puts a table in the place of another. Returns the address of the slots to be freed. Requires: lock held. */
   #swap(shard: number, seen: number, made: number): Address {
-    const { i32, cells } = this;
-    const open = (seen & OPEN) !== 0;
+    const { i32, cells, store } = this;
     const table = cells === undefined ? made : made | cells.opening(shard, made & layout.SLOT_BITS);
-    const mover = open ? cells : this.usage;
+    noteDeed(store.thread, layout.slotsAddress(table), (shard + NEXT) * 4 + FLAGGED, LINK);
+    store.tryShare(layout.slotsAddress(table) as Address);
+    i32[shard + NEXT] = table;
+    clearDeed(store.thread);
+    const mover = (seen & OPEN) === 0 ? this.usage : cells;
     const count = mover?.move(shard, seen, table) ?? this.slots.copy(seen, table);
-    i32[shard + VERSION] = i32[shard + VERSION]! + 1;
-    if (open) cells!.retire(shard, seen);
-    // Publishes: the new table is complete. Readers of the old one find the version changed.
-    if (cells !== undefined) cells.publish(shard, table);
-    else i32[shard + TABLE] = table;
-    this.#recount(shard, count, count);
-    return (open ? NULL : layout.slotsAddress(seen)) as Address;
+    const slots = this.publishNext(shard);
+    this.recount(shard, count, count);
+    return slots;
   }
 
-  #recount(shard: number, count: number, used: number): void {
+  /**
+   * Makes the table that `next` names the shard's.
+   *
+   * @returns the address of the slots that were the shard's, and are this thread's then; 0 where they stay
+   */
+  publishNext(shard: number): Address {
+    const { i32, cells } = this;
+    const table = i32[shard + TABLE]!;
+    const next = i32[shard + NEXT]!;
+    let slots: Address = NULL;
+    // Readers of the old table find the version changed.
+    i32[shard + VERSION] = i32[shard + VERSION]! + 1;
+    if ((table & OPEN) === 0) {
+      slots = this.#giveUp(shard, TABLE, next);
+    } else {
+      cells!.retire(shard, table);
+      atomicStore(i32, shard + TABLE, next);
+    }
+    i32[shard + NEXT] = 0;
+    return slots;
+  }
+
+  /** Requires: lock held. */
+  recount(shard: number, count: number, used: number): void {
     this.i32[shard + COUNT] = count;
     this.i32[shard + USED] = used;
   }
@@ -513,53 +584,11 @@ export class MapCore {
     this.locks.forEach((lock, index) => {
       lock.acquire();
       try {
-        this.#verifyShard(this.first + (index << SHARD_SHIFT));
+        verifyShard(this, index);
       } finally {
         lock.release();
       }
     });
-  }
-
-  #verifyShard(shard: number): void {
-    const { i32, u32, slots } = this;
-    const table = u32[shard + TABLE]!;
-    const wrong = (slot: number, reason: string) => new HeapCorruptionError(slot * 4, reason);
-    const { stride } = slots;
-    const total = layout.slotCount(table);
-    if (table !== 0) this.#checkBlock(layout.slotsAddress(table), total * stride * 4, shard);
-    const taken = this.taken(table);
-    let deleted = 0;
-    const first = layout.slotsAddress(table) >>> 2;
-    for (let at = 0; at < total; at++) if (i32[first + at * stride] !== FREE) deleted++;
-    deleted -= taken.length;
-    for (const slot of taken) {
-      const mark = u32[slot]!;
-      if (mark !== TAKEN) this.#checkBlock(mark, this.shape.entryBytes, slot);
-      const hash = this.keys.encodeAt(this.entryOf(slot));
-      if (this.fits !== (mark === TAKEN)) throw wrong(slot, 'an entry of a map is not where it fits');
-      if (mark !== TAKEN) this.#checkBlock(mark, this.shape.entryBytes + this.keys.extraBytes, slot);
-      if (this.shardOf(hash) !== shard) throw wrong(slot, 'a key lies in the wrong shard of its map');
-      if (hash !== slots.hashAt(slot)) throw wrong(slot, 'a slot has not the hash of its key');
-      if (slots.find(table, hash) !== slot) throw wrong(slot, 'a key of a map is not found, or there twice');
-    }
-    if (taken.length !== u32[shard + COUNT]) throw wrong(shard + COUNT, `${taken.length} keys were counted`);
-    const used = taken.length + deleted;
-    if (used !== u32[shard + USED]) throw wrong(shard + USED, `${used} used slots were counted`);
-    if (total > 0 && used >= total) throw wrong(shard + USED, 'a table of a map has no free slot');
-    this.usage?.verify(shard, taken);
-  }
-
-  /** Throws unless a live block of at least `size` bytes starts at `address`. */
-  #checkBlock(address: number, size: number, link: number): void {
-    try {
-      if (this.store.sizeOf(address as Address) >= size) return;
-    } catch {
-      // No live block: reported as what it is here.
-    }
-    throw new HeapCorruptionError(
-      link * 4,
-      `a map links a block of ${size} bytes at ${address}, and none is`,
-    );
   }
 }
 

@@ -50,6 +50,16 @@ export abstract class Keys {
   abstract read(address: number): unknown;
   /** As `encode`, of the key that lies at `address`. */
   abstract encodeAt(address: number): number;
+
+  /** Remembers which key is the encoded one. Returns what makes it that again. */
+  keep(): () => void {
+    const { lo, hi, extraBytes } = this;
+    return () => {
+      this.lo = lo;
+      this.hi = hi;
+      this.extraBytes = extraBytes;
+    };
+  }
 }
 
 /** The codec for a key field. `textAt` is where a string lies in its entry. */
@@ -292,6 +302,17 @@ class TextKeys extends Keys {
     const start = Math.min(address + this.textAt, this.byteLimit - length);
     scratchBytes.set(this.u8.subarray(start, start + length));
     return this.#take(length);
+  }
+
+  override keep(): () => void {
+    const restore = super.keep();
+    const { length } = this;
+    const words = scratch.slice(0, this.extraBytes >>> 2);
+    return () => {
+      restore();
+      this.length = length;
+      scratch.set(words);
+    };
   }
 }
 

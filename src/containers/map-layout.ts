@@ -4,7 +4,7 @@
  *     address ▶ ┌ header 128 ┬ shard 0, 128 ┬ shard 1 … ┬ counters 4096 ┬ marks, 2^k bytes ┐
  *               └────────────┴──────────────┴───────────┴───────────────┴──────────────────┘
  *                                                       only where the map has a limit
- *     shard   ┌ lock 8 ┬ version ┬ table ┬ count ┬ used ┬ hand ┬ evictions ┬ bytes f64 ┬ retired ┬ next ┐
+ *     shard   ┌ lock 8 ┬ version ┬ table ┬ count ┬ used ┬ hand ┬ evictions ┬ bytes f64 ┬ retired ┬ next ┬ doomed ┐
  *     table   │ address of the slots, a multiple of 64 │ open 1 │ log2 of their number 5 │  0: no slots yet
  *
  *     entry   ┌ key 4 or 8 ┬ value ┐       or      ┌ bytes of the key u32 ┬ value ┬ key, UTF-8, zeros ┐
@@ -53,8 +53,10 @@ export const BYTES = 4;
 export const SHARD_BYTES = 128;
 /** The table word of the last open table that was given up; behind its slots lies the word of the one before. */
 export const RETIRED = 10;
-/** While an open table is being replaced: the table word of what replaces it. */
+/** While a table is being replaced: the table word of what replaces it. */
 export const NEXT = 11;
+/** While a shard is being cleared: the table word of what was in it. */
+export const DOOMED = 12;
 /** Words from one shard to the next, as a shift. */
 export const SHARD_SHIFT = 5;
 
@@ -167,34 +169,50 @@ export function linkOf(table: number, stride: number): number {
 function dropMap(dropper: Dropper, address: number): void {
   const { u32 } = dropper.store.memory;
   const base = address >>> 2;
-  // A set has no values: what its key's field owns elsewhere, its keys do not.
-  const owning = u32[base] === SET_KIND ? [] : dropper.owningOf(u32[base + 1]!);
+  const stride = u32[base + STRIDE]!;
   const shards = 2 ** u32[base + SHARD_BITS]!;
   for (let index = 0; index < shards; index++) {
     const shard = base + ((SHARDS_AT + index * SHARD_BYTES) >>> 2);
     const table = u32[shard + TABLE]!;
-    const stride = u32[base + STRIDE]!;
+    const next = u32[shard + NEXT]!;
+    const doomed = u32[shard + DOOMED]!;
+    u32.fill(0, shard + NEXT, shard + DOOMED + 1);
+    if (next !== table) freeSlots(dropper, next);
+    if (doomed !== table) {
+      dropEntries(dropper, base, doomed);
+      if ((doomed & OPEN) === 0) freeSlots(dropper, doomed);
+    }
     for (let old = u32[shard + RETIRED]!; old !== 0; ) {
       const before = u32[linkOf(old, stride)]!;
-      if (old !== table) dropper.free(slotsAddress(old));
+      if (old !== table) freeSlots(dropper, old);
       old = before;
     }
     u32[shard + RETIRED] = 0;
-    const next = u32[shard + NEXT]!;
-    if (next !== 0 && next !== table) dropper.free(slotsAddress(next));
-    if (table === 0) continue;
     u32[shard + TABLE] = 0;
-    const first = slotsAddress(table) >>> 2;
-    for (let slot = first; slot < first + stride * slotCount(table); slot += stride) {
-      const entry = u32[slot]!;
-      if (entry <= TAKEN) continue;
-      dropper.pushOwned(owning, entry + u32[base + VALUE_AT]!);
-      dropper.free(entry);
-    }
-    dropper.free(slotsAddress(table));
+    dropEntries(dropper, base, table);
+    freeSlots(dropper, table);
   }
   u32[base] = 0;
   dropper.free(address);
+}
+
+/** Frees the entries of a map that lie in blocks, with what they own. */
+function dropEntries(dropper: Dropper, base: number, table: number): void {
+  const { u32 } = dropper.store.memory;
+  // A set has no values: what its key's field owns elsewhere, its keys do not.
+  const owning = u32[base] === SET_KIND ? [] : dropper.owningOf(u32[base + 1]!);
+  const stride = u32[base + STRIDE]!;
+  const first = slotsAddress(table) >>> 2;
+  for (let slot = first; slot < first + stride * slotCount(table); slot += stride) {
+    const entry = u32[slot]!;
+    if (entry <= TAKEN) continue;
+    dropper.pushOwned(owning, entry + u32[base + VALUE_AT]!);
+    dropper.free(entry);
+  }
+}
+
+function freeSlots(dropper: Dropper, table: number): void {
+  if (table !== 0) dropper.free(slotsAddress(table));
 }
 
 /** The kind word of a SharedMap. */

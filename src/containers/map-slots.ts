@@ -91,11 +91,27 @@ export abstract class Slots {
     for (let slot = first; slot < end; slot += stride) {
       if (i32[slot]! >>> 0 <= BOUND) continue;
       const target = this.room(to, this.hashAt(slot));
-      for (let word = 0; word < stride; word++) i32[target + word] = i32[slot + word]!;
+      this.copySlot(slot, target);
       moved?.(slot, target);
       count++;
     }
     return count;
+  }
+
+  /** The taken slots of a table. */
+  taken(table: number): number[] {
+    const { i32, stride } = this;
+    const first = (table & ~TABLE_BITS) >>> 2;
+    const end = table === 0 ? first : first + 2 ** (table & SLOT_BITS) * stride;
+    const found: number[] = [];
+    for (let slot = first; slot < end; slot += stride) if (i32[slot]! >>> 0 > BOUND) found.push(slot);
+    return found;
+  }
+
+  /** The mark comes last: a slot that says it is taken is whole. */
+  copySlot(slot: number, target: number): void {
+    const { i32 } = this;
+    for (let word = this.stride - 1; word >= 0; word--) i32[target + word] = i32[slot + word]!;
   }
 }
 

@@ -199,7 +199,15 @@ export class Usage {
     this.f64[(shard >>> 1) + BYTES] = 0;
   }
 
-  /** Drops the entries that were evicted. Requires: the lock was given back. */
+  /** Counts the bytes anew and keeps to the limits. The caller drops the victims. */
+  recount(shard: number, taken: readonly number[]): void {
+    if (this.#maxBytes > 0) {
+      this.f64[(shard >>> 1) + BYTES] = taken.reduce((sum, slot) => sum + this.weightOf(slot), 0);
+    }
+    this.#trim(shard, -1);
+  }
+
+  /** Drops the entries that were evicted. Nobody can reach them any more. */
   dropVictims(): void {
     for (let entry = this.#victims.pop(); entry !== undefined; entry = this.#victims.pop()) {
       this.#core.dropEntry(entry);

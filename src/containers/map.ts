@@ -487,11 +487,8 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
       } else {
         const entry = core.newEntry(key, value);
         core.usage?.checkWeight(entry);
-        old = core.u32[slot] as Address;
         core.i32[shard + VERSION] = core.i32[shard + VERSION]! + 1;
-        // Publishes: the entry is finished.
-        core.u32[slot] = entry;
-        core.usage?.replaced(shard, slot, old, entry);
+        old = core.replace(shard, slot, entry);
       }
       return value;
     } finally {

@@ -162,18 +162,6 @@ export function link(home: ContainerStore, cell: number, block: number): void {
   if (before !== 0) dropBlock(home, before);
 }
 
-/** Moves what a cell owns out of it: the block is this thread's, the cell owns nothing. */
-export function unlink(home: ContainerStore, cell: number): Address {
-  const { u32 } = home.memory;
-  const block = u32[cell >>> 2] as Address | undefined;
-  if (block === undefined || block === NULL) return NULL;
-  noteDeed(home.thread, block, cell, TAKE);
-  u32[cell >>> 2] = 0;
-  home.tryAdopt(block);
-  clearDeed(home.thread);
-  return block;
-}
-
 // Loading --------------------------------------------------------------------------------------------
 
 interface Copy {

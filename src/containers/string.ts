@@ -25,6 +25,7 @@ import { type BoundField, Field, type init, show, type value } from '../structs/
 import { INSPECT, type Inspector } from '../structs/place.ts';
 import type { StructStore } from '../structs/store.ts';
 import { addressOfHandle, Container, checkHeader, type Handle } from './container.ts';
+import { swapOwned } from './owning-cell.ts';
 import { type ContainerStore, homeOf } from './store.ts';
 import {
   compareBytes,
@@ -164,6 +165,7 @@ export class SharedString extends Container {
     const address = this.checked();
     // Throws when it cannot be freed, before anything is changed.
     this.store.sizeOf(address);
+    this.store.tryAdopt(address);
     this.release();
     freeText(this.store, address);
   }
@@ -270,19 +272,11 @@ export class StringField extends Field {
     const write = (address: number, given: unknown): void => {
       // The view of a deleted struct has no cell: it writes nowhere.
       if (u32[address >>> 2] === undefined) return;
-      const block = blockOf(store, given, path);
-      if (block !== NULL) store.tryShare(block);
-      const before = u32[address >>> 2]!;
-      // Publishes: the text, which is complete. Pairs with the load in `read`.
-      u32[address >>> 2] = block;
-      freeText(store, before);
+      freeText(store, swapOwned(store, address, blockOf(store, given, path)));
     };
     const take = (address: number): string | undefined => {
       const text = read(address);
-      const block = u32[address >>> 2];
-      if (block === undefined) return undefined;
-      u32[address >>> 2] = NULL;
-      freeText(store, block);
+      if (text !== undefined) freeText(store, swapOwned(store, address, NULL));
       return text;
     };
     return { read, write, take, json: read };

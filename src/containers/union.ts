@@ -22,7 +22,7 @@ import type { StructStore } from '../structs/store.ts';
 import { type RowView, StructView } from '../structs/view.ts';
 import { Box, checkTarget, moveIn, strayOwned } from './box.ts';
 import { HEADER_BYTES } from './container.ts';
-import { assignOwned, BOX, isOwnValue, link, loadOwned, unlink } from './owned-struct.ts';
+import { assignOwned, BOX, isOwnValue, link, loadOwned } from './owned-struct.ts';
 import { type ContainerStore, homeOf } from './store.ts';
 
 // A union of types has to become a union of views, so each member is looked at by itself.
@@ -103,7 +103,7 @@ export class UnionField<T extends AnyStructType = AnyStructType> extends Field {
       const block = u32[address >>> 2];
       if (block === 0 || block === undefined) return null;
       const { type } = variantAt(address, block);
-      return Box.$own(home, unlink(home, address), type);
+      return Box.$own(home, home.takeOut(address), type);
     };
     return { read, write, load, take, json };
   }

@@ -25,6 +25,7 @@ import type { FieldInit } from '../structs/inference.ts';
 import type { StructStore } from '../structs/store.ts';
 import { checkHeader } from './container.ts';
 import { type Elements, elementsOf } from './elements.ts';
+import { swapOwned } from './owning-cell.ts';
 import { type ContainerStore, homeOf } from './store.ts';
 import { SharedVec } from './vec.ts';
 import { VEC } from './vec-storage.ts';
@@ -75,19 +76,14 @@ export class VecField<E extends Field = Field> extends Field {
       // The view of a deleted struct has no cell: it writes nowhere.
       if (u32[address >>> 2] === undefined) return;
       if (given instanceof SharedVec && given.$isOwnedBy(address)) return;
-      const block = blockOf(store, elementsHere(), given, path);
-      if (block !== NULL) store.tryShare(block);
-      const before = u32[address >>> 2]!;
-      // Publishes: the vec. Pairs with the loads of the cell by vecs that look for their block.
-      u32[address >>> 2] = block;
-      dropBlock(store, before);
+      // Vecs look in the cell for their block.
+      dropBlock(store, swapOwned(store, address, blockOf(store, elementsHere(), given, path)));
     };
     const take = (address: number): SharedVec<E> => {
       const elements = elementsHere();
       const block = u32[address >>> 2]! as Address;
       if (block !== NULL) checkHeader(store, block, VEC, elements.hash);
-      u32[address >>> 2] = NULL;
-      if (block !== NULL) store.tryAdopt(block);
+      swapOwned(store, address, NULL);
       return new SharedVec(store, elements, block, 0);
     };
     return {

@@ -12,9 +12,10 @@
  *
  * Invariants
  * 1. length ≤ capacity, and the data block has room for capacity elements, at every single store.
- * 2. No two cells own the same block at any store: while owning elements are shifted, `length` leaves
- *    them out. A thread that is killed in between loses elements, and nothing is freed twice.
- * 3. The bytes of elements from `length` on own nothing.
+ * 2. No two cells own the same block at any store: while elements are shifted, `length` leaves them out. A
+ *    thread that is killed in between loses those, and nothing is freed twice. Elsewhere it leaves the vec as
+ *    it was or as it shall be; but an element that was about to be taken out may be empty.
+ * 3. The bytes of elements from `length` on own nothing. Blocks go in and out under the deed (owning-cell.ts).
  *
  * One thread at a time may change a vec: move it to that thread, or guard it with a Mutex. Whoever reads
  * while another thread changes it may see old elements or those of a block that was freed since, but no
@@ -28,6 +29,7 @@ import { type Dropper, kindWord, registerKind } from '../structs/drop.ts';
 import type { Field } from '../structs/field.ts';
 import { Container, checkHeader, layHeader, makeHandle } from './container.ts';
 import type { Elements } from './elements.ts';
+import { swapOwned } from './owning-cell.ts';
 import type { ContainerStore } from './store.ts';
 import type { VecHandle } from './vec.ts';
 
@@ -147,10 +149,12 @@ export abstract class VecStorage<E extends Field = Field> extends Container {
       // Throws when it cannot be freed, before anything is changed.
       this.store.sizeOf(block as Address);
       const data = u32[head + DATA]!;
-      const dropper = elements.dropper(data, elements.owning.length === 0 ? 0 : u32[head + LENGTH]!);
-      if (this.cell !== 0 && u32[this.cell >>> 2] === block) u32[this.cell >>> 2] = NULL;
+      // From here on the vec is this thread's own, and nobody's should it die.
+      if (this.cell !== 0 && u32[this.cell >>> 2] === block) swapOwned(this.store, this.cell, NULL);
+      else this.store.tryAdopt(block as Address);
       u32[head + SELF] = 0;
-      this.store.free(data as Address);
+      const dropper = elements.dropper(data, elements.owning.length === 0 ? 0 : u32[head + LENGTH]!);
+      this.store.free(swapOwned(this.store, (head + DATA) * 4, NULL));
       this.store.free(block as Address);
       dropper.run();
     }
@@ -201,9 +205,7 @@ export abstract class VecStorage<E extends Field = Field> extends Container {
       this.require();
       return;
     }
-    store.tryShare(block);
-    // Publishes: an empty vec. Pairs with the load of the cell in `reopen`.
-    u32[cell >>> 2] = block;
+    swapOwned(store, cell, block);
     this.bind(block);
   }
 
@@ -266,25 +268,21 @@ export abstract class VecStorage<E extends Field = Field> extends Container {
   private moveData(moved: Address, capacity: number): void {
     const { store, u32, head } = this;
     const { stride } = this.elements;
-    const data = u32[head + DATA]! as Address;
+    const data = u32[head + DATA]!;
     const before = u32[head + CAPACITY]!;
     const room = Math.floor(store.sizeOf(moved) / stride);
     store.memory.u8.copyWithin(moved, data, data + u32[head + LENGTH]! * stride);
-    store.tryShare(moved);
     if (capacity < before) u32[head + CAPACITY] = capacity;
-    // Publishes: the elements in their new place. Pairs with the loads of `data` by readers.
-    u32[head + DATA] = moved;
+    const left = swapOwned(store, (head + DATA) * 4, moved);
     u32[head + CAPACITY] = room;
-    store.free(data);
+    store.free(left);
   }
 
   /** Gives the data block back. The vec is empty. */
   protected freeData(): void {
-    const { u32, head } = this;
-    const data = u32[head + DATA]! as Address;
+    const { u32, head, store } = this;
     u32[head + CAPACITY] = 0;
-    u32[head + DATA] = NULL;
-    this.store.free(data);
+    store.free(swapOwned(store, (head + DATA) * 4, NULL));
   }
 
   /**
@@ -293,7 +291,7 @@ export abstract class VecStorage<E extends Field = Field> extends Container {
    */
   protected giveUp(): Address {
     const block = this.open() ? (this.block as Address) : NULL;
-    if (this.cell !== 0) this.u32[this.cell >>> 2] = NULL;
+    if (this.cell !== 0) swapOwned(this.store, this.cell, NULL);
     else this.release();
     return block;
   }

@@ -228,8 +228,7 @@ export class SharedVec<E extends Field = Field> extends VecStorage<E> {
       elements.unstage(staged);
       throw error;
     }
-    const dropper = elements.dropper(address, 1);
-    elements.copy(staged, address);
+    const dropper = elements.replace(staged, address);
     elements.home.free(staged);
     dropper.run();
   }
@@ -419,9 +418,12 @@ export class SharedVec<E extends Field = Field> extends VecStorage<E> {
     const before = this.length;
     if (length >= before) return;
     const { u32, head, elements } = this;
+    for (let left = before; this.isOwning && left > length; left--) {
+      const dropper = elements.dropper(u32[head + DATA]! + (left - 1) * elements.stride, 1);
+      u32[head + LENGTH] = left - 1;
+      dropper.run();
+    }
     u32[head + LENGTH] = length;
-    if (!this.isOwning) return;
-    elements.dropper(u32[head + DATA]! + length * elements.stride, before - length).run();
   }
 
   /** Drops all elements. The capacity stays. */

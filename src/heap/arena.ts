@@ -126,6 +126,11 @@ export class Arena implements Allocator, StructStore {
     return false;
   }
 
+  /** As the heap's: what a cell owns lies there. */
+  takeOut(cell: number): Address {
+    return this.#parent.takeOut(cell);
+  }
+
   /** How often the block at `address` was freed: an arena's blocks are not told apart, so 0; -1 for no block. */
   generationOf(address: Address): number {
     return this.#bump.ownershipIndex(address) < 0 ? -1 : 0;

@@ -13,9 +13,8 @@
  *        │ reserve        │  what `claim` takes from
  *        └────────────────┘  byteLength
  *
- * A Heap object is one thread's handle: all truth lies in the shared bytes. `create` lays them out,
- * `attach` checks and adopts them and takes a thread slot; a second `attach` in a thread gives the same
- * handle. Every method may be called from any thread through that thread's own handle.
+ * A Heap object is one thread's handle: all truth lies in the shared bytes. `create` lays them out, `attach`
+ * checks and adopts them and takes a thread slot, once in a thread. Each thread uses its own handle.
  *
  * Lock order: root lock → allocator lock. User code (handlers, `make`, `scope`) runs under neither.
  */
@@ -37,6 +36,7 @@ import { LayoutRegistry } from '../structs/registry.ts';
 import type { StructStore } from '../structs/store.ts';
 import { create, viewAt } from '../structs/struct.ts';
 import { owningOf } from '../structs/view.ts';
+import { takeOut } from '../sync/deed.ts';
 import type { Lock, LockOptions } from '../sync/lock.ts';
 import { ParkLock } from '../sync/park-lock.ts';
 import type { Thread } from '../sync/thread.ts';
@@ -457,6 +457,11 @@ export class Heap implements Allocator, StructStore {
     return this.#locked.tryReceive(address, generation);
   }
 
+  /** Takes a block out of the cell that owns it: see sync/deed.ts. */
+  takeOut(cell: number): Address {
+    return takeOut(this, cell);
+  }
+
   /** See `Locked.tryAdopt`. */
   tryAdopt(address: Address): boolean {
     return this.#locked.tryAdopt(address);
@@ -481,10 +486,10 @@ export class Heap implements Allocator, StructStore {
 
   /**
    * Gives back what this thread keeps for its next allocations, and what lies between threads, so that
-   * it coalesces. Without thread caches there is nothing to give back.
+   * it coalesces. A hardened heap empties its quarantine. Others without thread caches have nothing to give.
    */
   flush(): void {
-    if (this.#base instanceof ThreadCached) this.#base.flush();
+    this.#base.flush();
   }
 
   /**

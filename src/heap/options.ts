@@ -2,9 +2,9 @@
  * Options: what `Heap.create` can be told, with defaults and checks.
  */
 
-import type { RegionOptions } from '../allocators/algorithm.ts';
 import { BuddyAllocator } from '../allocators/buddy.ts';
 import { BumpAllocator } from '../allocators/bump.ts';
+import { Checked } from '../allocators/checked.ts';
 import type { AlgorithmClass } from '../allocators/kinds.ts';
 import { LinkedListAllocator } from '../allocators/linked-list.ts';
 import type { LockKind } from '../allocators/locked.ts';
@@ -37,8 +37,14 @@ export interface HeapOptions {
   readonly buffer?: SharedArrayBuffer;
   /** The algorithm. Default `'tlsf'`. */
   readonly allocator?: HeapAllocator;
-  /** Whether each thread keeps a cache of small blocks. Default: true for all but `'bump'`. */
+  /** Whether each thread keeps a cache of small blocks. Default: true for all but `'bump'` and hardened heaps. */
   readonly cache?: boolean;
+  /**
+   * What misuse is found. `'standard'` (default): what headers show. `'hardened'`: also writes past a block's
+   * end and after its free, and every free of what is no block, at the cost of a lock for each call; without
+   * caches. See `Checked`.
+   */
+  readonly checks?: 'standard' | 'hardened';
   /** How waiters wait: `'park'` (default) or `'spin'`. */
   readonly lock?: LockKind;
   /** How many threads can be attached at once, 1 to 255. Default 128. Each takes 128 bytes. */
@@ -58,6 +64,7 @@ const KNOWN: Record<keyof HeapOptions, true> = {
   buffer: true,
   allocator: true,
   cache: true,
+  checks: true,
   lock: true,
   maxThreads: true,
   lockTimeout: true,
@@ -86,12 +93,19 @@ export function checkOptions(options: HeapOptions): { maxThreads: number; lockTi
   if (allocator !== 'buddy' && (minBlock !== undefined || freeLists !== undefined)) {
     throw new TypeError('minBlock and freeLists are options of the buddy allocator');
   }
+  const { checks = 'standard', cache } = options;
+  if (checks !== 'standard' && checks !== 'hardened') {
+    throw new RangeError(`checks must be 'standard' or 'hardened', got ${String(checks)}`);
+  }
+  if (checks === 'hardened' && cache === true) {
+    throw new TypeError('a hardened heap has no thread caches: each free is checked under the lock');
+  }
   return { maxThreads, lockTimeout };
 }
 
-/** Whether threads keep caches: for all but bump, whose blocks come back all at once anyway. */
+/** Whether threads keep caches: for all but bump, whose blocks come back all at once, and hardened heaps. */
 export function isCached(options: HeapOptions): boolean {
-  return options.cache ?? options.allocator !== 'bump';
+  return options.cache ?? (options.allocator !== 'bump' && options.checks !== 'hardened');
 }
 
 /** The heap's memory: the buffer given, or a new one. */
@@ -105,8 +119,13 @@ export function memoryFor(options: HeapOptions): Memory {
   return memory;
 }
 
-/** The class of the algorithm that the options name. */
+/** The class of the algorithm that the options name, or of the checks around it. */
 export function algorithmOf(options: HeapOptions): AlgorithmClass {
+  const algorithm = namedAlgorithm(options);
+  return options.checks === 'hardened' ? (Checked as unknown as AlgorithmClass) : algorithm;
+}
+
+function namedAlgorithm(options: HeapOptions): AlgorithmClass {
   const name = options.allocator ?? 'tlsf';
   const Algorithm = Object.hasOwn(ALGORITHMS, name) ? ALGORITHMS[name] : undefined;
   if (Algorithm !== undefined) return Algorithm as AlgorithmClass;
@@ -126,16 +145,18 @@ export function claimedBytes(options: HeapOptions, memory: Memory, allocatorStar
   return alignUp(options.initialBytes, 8);
 }
 
-/** The algorithm's own options. `reserve` is how far it may grow, in bytes. */
-export function algorithmOptions(
-  options: HeapOptions,
-  reserve: number,
-): Omit<RegionOptions, keyof RegionOptions> {
+/** The algorithm's own options, or those of the checks around it. `reserve` is how far it may grow, in bytes. */
+export function algorithmOptions(options: HeapOptions, reserve: number): object {
   const { allocator, minBlock, freeLists, initialBytes } = options;
-  if (allocator !== 'buddy') return {};
-  return {
-    ...(minBlock === undefined ? {} : { minBlock }),
-    ...(freeLists === undefined ? {} : { freeLists }),
-    ...(initialBytes === undefined ? {} : { reserveBytes: reserve }),
-  };
+  const room = initialBytes === undefined ? {} : { reserveBytes: reserve };
+  const own =
+    allocator !== 'buddy'
+      ? {}
+      : {
+          ...(minBlock === undefined ? {} : { minBlock }),
+          ...(freeLists === undefined ? {} : { freeLists }),
+          ...room,
+        };
+  if (options.checks !== 'hardened') return own;
+  return { allocator: namedAlgorithm(options), options: own, ...room };
 }

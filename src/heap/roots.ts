@@ -2,14 +2,17 @@
  * Roots: names for addresses, which is how threads meet. A list of entries in blocks of the heap.
  *
  *      root list ──▶ ┌ next u32 ─┬ target u32 ─┬ maker i32 ─┬ name length u32 ┬ name, UTF-8 ┐ ──▶ … ──▶ 0
- *                    │ unit      │ address     │            │ bytes           │             │
+ *                    │ address   │ address     │            │ bytes           │             │
  *                    └───────────┴─────────────┴────────────┴─────────────────┴─────────────┘
  *      maker   0       the entry is complete
  *              token   that thread is making what the name will stand for
  *
- * One lock guards the list; the store that links an entry, or that clears `maker`, commits. A thread
+ * One lock guards the list; the store that links an entry, unlinks it, or clears `maker`, commits. So the list
+ * is right at every single store, and who takes the lock over has nothing to repair: an entry that is not
+ * linked is the thread's that made it or took it away (its deed says so, see sync/deed.ts). A thread
  * that finds a name in the making sleeps on the superblock's change word, which goes up and is notified
- * at each change: entries come and go, that word stays. No user code runs under the lock.
+ * at each change: entries come and go, that word stays. No user code runs under the lock. When the maker is
+ * gone the next in line puts its own token there, and makes it: it looks after each slice.
  */
 
 import {
@@ -22,6 +25,7 @@ import {
 import { type Address, NULL, UNIT } from '../memory/address.ts';
 import { atomicAdd, atomicLoad, notify, wait, waitAsync } from '../memory/atomics.ts';
 import type { Memory } from '../memory/memory.ts';
+import { clearDeed, LINK, noteDeed, TAKE } from '../sync/deed.ts';
 import { type Lock, SLICE_MS } from '../sync/lock.ts';
 import type { Thread } from '../sync/thread.ts';
 import { ROOT_CHANGE, ROOT_LIST } from './superblock.ts';
@@ -33,6 +37,9 @@ const NEXT = 0;
 const TARGET = 1;
 const MAKER = 2;
 const NAME_LENGTH = 3;
+
+/** Where an address is asked for: the name is the caller's to make. */
+const MINE = 1;
 
 /** Something that lies in the heap and knows where. */
 export interface Placed {
@@ -50,6 +57,7 @@ export interface RootStore {
   alloc(size: number): Address;
   free(address: Address): void;
   tryShare(address: Address): boolean;
+  tryAdopt(address: Address): boolean;
 }
 
 /** The heap's table of names. Thread-safe. */
@@ -147,8 +155,8 @@ export class Roots<H extends RootStore> {
     for (;;) {
       const seen = atomicLoad(this.#i32, ROOT_CHANGE);
       const found = this.#openOrClaim(bytes);
+      if (found === MINE) return this.#make(bytes, X, make);
       if (found > 0) return X.at(this.#heap, found as Address);
-      if (found === 0) return this.#make(bytes, X, make);
       this.#checkWait(began, -found);
       if (!this.#thread.mayBlock) throw new BlockingNotAllowedError(ROOT_CHANGE * 4, 'openOrCreateAsync()');
       wait(this.#i32, ROOT_CHANGE, seen, SLICE_MS);
@@ -166,8 +174,8 @@ export class Roots<H extends RootStore> {
     for (;;) {
       const seen = atomicLoad(this.#i32, ROOT_CHANGE);
       const found = this.#openOrClaim(bytes);
+      if (found === MINE) return this.#make(bytes, X, make);
       if (found > 0) return X.at(this.#heap, found as Address);
-      if (found === 0) return this.#make(bytes, X, make);
       this.#checkWait(began, -found);
       await waitAsync(this.#i32, ROOT_CHANGE, seen, SLICE_MS);
     }
@@ -205,25 +213,32 @@ export class Roots<H extends RootStore> {
     return found.map((bytes) => new TextDecoder().decode(bytes)).reverse();
   }
 
-  /** The target's address; 0 when the name is now this thread's to make; minus the maker's token. */
+  /** The target's address; MINE when the name is now this thread's to make; minus the maker's token. */
   #openOrClaim(bytes: Uint8Array): number {
     // Most names are there already: opening them takes no room.
     const there = this.#lookUp(bytes, NULL);
     if (there !== 0) return there;
     const spare = this.#newEntry(bytes, NULL, this.#thread.token);
     const found = this.#lookUp(bytes, spare);
-    if (found !== 0) this.#heap.free(spare);
+    if (found === 0) return MINE;
+    this.#heap.free(spare);
     return found;
   }
 
-  /** The target's address or minus the maker's token; when there is neither, 0, and `spare` is linked. */
+  /** As `#openOrClaim`; when there is no entry, 0, and `spare` is linked. */
   #lookUp(bytes: Uint8Array, spare: Address): number {
     this.#lock.acquire();
     try {
       const entry = this.#find(bytes);
-      if (entry !== NULL) return this.#makerOf(entry) === 0 ? this.#targetOf(entry) : -this.#makerOf(entry);
-      if (spare !== NULL) this.#link(spare);
-      return 0;
+      if (entry === NULL) {
+        if (spare !== NULL) this.#link(spare);
+        return 0;
+      }
+      const maker = this.#makerOf(entry);
+      if (maker === 0) return this.#targetOf(entry);
+      if (!this.#thread.isGone(maker)) return -maker;
+      this.#i32[(entry >>> 2) + MAKER] = this.#thread.token;
+      return MINE;
     } finally {
       this.#lock.release();
     }
@@ -294,7 +309,6 @@ export class Roots<H extends RootStore> {
     this.#i32[word + MAKER] = maker;
     this.#u32[word + NAME_LENGTH] = bytes.length;
     this.#heap.memory.u8.set(bytes, entry + ENTRY_BYTES);
-    this.#heap.tryShare(entry);
     return entry;
   }
 
@@ -318,9 +332,8 @@ export class Roots<H extends RootStore> {
     return this.#checked(this.#u32[(entry >>> 2) + NEXT]!);
   }
 
-  #checked(unit: number): Address {
-    const entry = unit * UNIT;
-    if (entry !== 0 && entry + ENTRY_BYTES > this.#heap.memory.byteLength) {
+  #checked(entry: number): Address {
+    if (entry % UNIT !== 0 || (entry !== 0 && entry + ENTRY_BYTES > this.#heap.memory.byteLength)) {
       throw new HeapCorruptionError(entry, 'a root entry lies outside the heap');
     }
     return entry as Address;
@@ -343,21 +356,19 @@ export class Roots<H extends RootStore> {
 
   #link(entry: Address): void {
     this.#u32[(entry >>> 2) + NEXT] = this.#u32[ROOT_LIST]!;
-    this.#u32[ROOT_LIST] = entry / UNIT;
+    noteDeed(this.#thread, entry, ROOT_LIST * 4, LINK);
+    this.#heap.tryShare(entry);
+    this.#u32[ROOT_LIST] = entry;
+    clearDeed(this.#thread);
   }
 
   #unlink(entry: Address): void {
-    const next = this.#u32[(entry >>> 2) + NEXT]!;
-    if (this.#first() === entry) {
-      this.#u32[ROOT_LIST] = next;
-      return;
-    }
-    for (let at = this.#first(); at !== NULL; at = this.#after(at)) {
-      if (this.#after(at) === entry) {
-        this.#u32[(at >>> 2) + NEXT] = next;
-        return;
-      }
-    }
+    let link = ROOT_LIST;
+    for (let at = this.#first(); at !== entry && at !== NULL; at = this.#after(at)) link = (at >>> 2) + NEXT;
+    noteDeed(this.#thread, entry, link * 4, TAKE);
+    this.#u32[link] = this.#u32[(entry >>> 2) + NEXT]!;
+    this.#heap.tryAdopt(entry);
+    clearDeed(this.#thread);
   }
 }
 

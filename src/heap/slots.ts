@@ -313,24 +313,25 @@ export class ThreadSlots implements Census {
   }
 
   /** As `Census.isGone`; the runtime is asked for a proof of a slot's thread every 10 ms at most. */
-  isGone(token: number): boolean {
-    if (!this.#hasEnded(token)) return false;
+  isGone(token: number, mask: number = -1): boolean {
+    if (!this.#hasEnded(token, mask)) return false;
     const slot = slotOfToken(token);
     const word = this.#wordOf(slot);
     const generation = this.#i32[word + GENERATION]!;
-    const isTenant = Thread.tokenOf(slot, generation) === token && this.isTenant({ slot, generation });
+    const isSame = ((Thread.tokenOf(slot, generation) ^ token) & mask) === 0;
+    const isTenant = isSame && this.isTenant({ slot, generation });
     if (isTenant && atomicLoad(this.#i32, word + DEAD) !== generation) this.markDead(slot, generation);
     return true;
   }
 
   /** Whether the tenant that a token names has left, is marked as dead, or is proven to be. */
-  #hasEnded(token: number): boolean {
+  #hasEnded(token: number, mask: number = -1): boolean {
     const slot = slotOfToken(token);
     if (slot === 0 || slot > this.maxThreads) return false;
     const word = this.#wordOf(slot);
     const threadIdPlus1 = atomicLoad(this.#i32, word);
     const generation = this.#i32[word + GENERATION]!;
-    if (threadIdPlus1 <= 0 || Thread.tokenOf(slot, generation) !== token) return true;
+    if (threadIdPlus1 <= 0 || ((Thread.tokenOf(slot, generation) ^ token) & mask) !== 0) return true;
     if (atomicLoad(this.#i32, word + DEAD) === generation) return true;
     const now = performance.now();
     if (now - this.#askedAt[slot]! < ASK_EVERY_MS) return false;

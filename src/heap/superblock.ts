@@ -58,7 +58,7 @@ const READY = 1;
 export const ROOT_LOCK = 56 as Address;
 /** Where the lock lies that lets one thread at a time recover dead ones. */
 export const RECOVERY_LOCK = 72 as Address;
-/** Index of the word that leads to the first root entry, in 8-byte units. */
+/** Index of the word with the address of the first root entry. */
 export const ROOT_LIST = 16;
 /** Index of the word that changes, and is notified, whenever a root does. */
 export const ROOT_CHANGE = 17;

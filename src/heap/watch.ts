@@ -35,6 +35,11 @@ export interface WatchableWorker {
 export interface WatchOptions extends ReapOptions {
   /** Called with what the worker left, once it is reaped; not when it had left the heap before its end. */
   readonly onReaped?: (report: ReapReport) => void;
+  /**
+   * Called when that failed: a lock was not had in time, or the heap cannot be repaired. Its slot is known to be
+   * of a dead thread all the same, and `recover()` tries again. By default the error is left to those who do.
+   */
+  readonly onFailed?: (error: unknown) => void;
 }
 
 /** The workers that one thread watches for one heap. */
@@ -82,17 +87,15 @@ export class WatchedWorkers {
     // Each one is known to be dead before the first is reaped, which may fail and be tried again.
     for (const { slot, generation } of tenants) slots.markDead(slot, generation);
     for (const tenant of tenants) {
-      const report = this.#tryReap(tenant, options);
-      if (report !== undefined) options.onReaped?.(report);
-    }
-  }
-
-  /** A heap that cannot be repaired says so to those who use it; an event of the runtime is no place for it. */
-  #tryReap(tenant: SlotTenant, options: ReapOptions): ReapReport | undefined {
-    try {
-      return this.#reap(tenant, options);
-    } catch {
-      return undefined;
+      let report: ReapReport;
+      try {
+        report = this.#reap(tenant, options);
+      } catch (error) {
+        // Not thrown: an event of the runtime has no caller, and would end the program.
+        options.onFailed?.(error);
+        continue;
+      }
+      options.onReaped?.(report);
     }
   }
 }

@@ -110,10 +110,7 @@ export class Memory {
     return new (View as Float64ArrayConstructor)(this.buffer, address, count) as unknown as InstanceType<C>;
   }
 
-  /**
-   * Zeroes a block's first `size` bytes, and what follows up to a multiple of 8. Unchecked: the block
-   * must start at a multiple of 8 and hold so much.
-   */
+  /** Zeroes a block's first `size` bytes. Unchecked: it must start at a multiple of 8 and hold so much. */
   zero(address: Address, size: number): void {
     if (size > SMALL) {
       this.u8.fill(0, address, address + size);
@@ -121,7 +118,9 @@ export class Memory {
     }
     // Below this a loop beats the call of a builtin.
     const first = address >>> 3;
-    for (let unit = first + ((size + 7) >>> 3) - 1; unit >= first; unit--) this.f64[unit] = 0;
+    const units = size >>> 3;
+    for (let unit = first + units - 1; unit >= first; unit--) this.f64[unit] = 0;
+    for (let at = size & ~7; at < size; at++) this.u8[address + at] = 0;
   }
 
   #checkRange(address: number, size: number, align: number): void {

@@ -25,6 +25,8 @@ export interface DropStore {
   readonly memory: Memory;
   readonly layouts: LayoutRegistry;
   free(address: Address): void;
+  /** See `StructStore`. */
+  takeOut(cell: number): Address;
 }
 
 /** Frees a block of one kind; what it owns goes to `dropper.push`. */
@@ -75,11 +77,8 @@ export class Dropper {
 
   /** Has dropped what lies at the offsets `owning` from `address`. The addresses there become 0. */
   pushOwned(owning: readonly number[], address: number): void {
-    const { u32 } = this.store.memory;
     for (const offset of owning) {
-      const index = (address + offset) >>> 2;
-      this.push(u32[index]!);
-      u32[index] = 0;
+      this.push(this.store.takeOut(address + offset));
     }
   }
 

@@ -1,5 +1,5 @@
 /**
- * What the structs layer sees of a heap: its memory, three of its calls and its layout registry.
+ * What the structs layer sees of a heap: its memory, four of its calls and its layout registry.
  *
  *     heap   implements  StructStore
  *     arena  implements  StructStore      with the memory and the registry of its heap
@@ -25,4 +25,6 @@ export interface StructStore {
    * address is no block's start (an element of an array, say): then nothing is marked.
    */
   tryShare(address: Address): boolean;
+  /** Takes a block out of the cell that owns it: it is this thread's then. Returns 0 when there was none. */
+  takeOut(cell: number): Address;
 }

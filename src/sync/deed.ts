@@ -24,6 +24,7 @@
  * gone, and whoever takes over a lock of the thread finds its cells as they were judged.
  */
 
+import type { Address } from '../memory/address.ts';
 import { atomicLoad, atomicStore } from '../memory/atomics.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Thread } from './thread.ts';
@@ -111,6 +112,31 @@ export function clearDeed({ words, deed }: Thread): void {
 /** Whether a deed is noted. */
 export function hasDeed(words: Int32Array, deed: number): boolean {
   return words[deed + OP] !== NONE;
+}
+
+/** Who takes blocks out of cells. */
+export interface Taker {
+  readonly memory: Memory;
+  readonly thread: Thread;
+  /** Makes a block this thread's: see `Locked.tryAdopt`. */
+  tryAdopt(address: Address): boolean;
+}
+
+/**
+ * Takes a block out of the cell that owns it, so that at every store it is the cell's or the thread's.
+ *
+ * @param cell address of the cell, which holds 0 then
+ * @returns the block, this thread's now; 0 when there was none
+ */
+export function takeOut(taker: Taker, cell: number): Address {
+  const { u32 } = taker.memory;
+  const block = u32[cell >>> 2]! as Address;
+  if (block === 0) return block;
+  noteDeed(taker.thread, block, cell, TAKE);
+  u32[cell >>> 2] = 0;
+  taker.tryAdopt(block);
+  clearDeed(taker.thread);
+  return block;
 }
 
 /**

@@ -37,8 +37,13 @@ const DEED_AT = 9;
 export interface Census {
   /** Names the thread behind a token, for messages. */
   nameOf(token: number): string;
-  /** Whether the thread that a token names is dead, or has left. Once true it stays so. */
-  isGone(token: number): boolean;
+  /**
+   * Whether the thread that a token names is dead, or has left. Once true it stays so.
+   *
+   * @param mask the bits of the token that are known, the slot's among them: what a word with little room keeps.
+   *   A later tenant of the slot with the same bits then passes for the one that is gone, until it goes too
+   */
+  isGone(token: number, mask?: number): boolean;
   /** Whether the thread is known to have died, rather than left. It may be forgotten with the next tenant. */
   hasDied?(token: number): boolean;
   /** The token of a slot's tenant, or 0. */
@@ -94,9 +99,9 @@ export class Thread {
     return this.#census.nameOf(token);
   }
 
-  /** Whether the thread that a token names is dead, or has left the heap. Once true it stays so. */
-  isGone(token: number): boolean {
-    return this.#census.isGone(token);
+  /** Whether the thread that a token names is dead, or has left the heap: see {@link Census}. */
+  isGone(token: number, mask?: number): boolean {
+    return this.#census.isGone(token, mask);
   }
 
   /** Whether the thread that a token names is known to have died, rather than left the heap. */

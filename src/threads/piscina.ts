@@ -56,7 +56,7 @@ export class HeapPool<T = any, R = any> extends Piscina<T, R> {
 
   /** See {@link createHeapPool}. */
   constructor(options: HeapPoolOptions) {
-    const { heap, reclaim = false, onReaped, ...rest } = options ?? {};
+    const { heap, reclaim, onReaped, onFailed, ...rest } = options ?? {};
     checkAttached(heap);
     super({
       idleTimeout: Number.POSITIVE_INFINITY,
@@ -65,7 +65,7 @@ export class HeapPool<T = any, R = any> extends Piscina<T, R> {
       workerData: withHandle(heap, rest.workerData),
     });
     this.heap = heap;
-    this.#watchOptions = onReaped === undefined ? { reclaim } : { reclaim, onReaped };
+    this.#watchOptions = { reclaim, onReaped, onFailed } as WatchOptions;
     this.#watchWorkers();
     this.on('workerCreate', () => this.#watchWorkers());
     // Piscina does not tell of a worker that ends before it is ready; Node tells of each when it is started.

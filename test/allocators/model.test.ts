@@ -227,8 +227,9 @@ describe('random operations agree with a plain model', () => {
   const memory = Memory.create(MiB);
   test.each(subjects)('$name', (subject) => {
     const site = new Site(memory, subject.start);
-    // A lock alone changes nothing that one thread sees: the others get the long runs.
-    const numRuns = subject.wrapper === 'locked' ? 10 : 60;
+    // A lock alone changes nothing that one thread sees; checks make each step's verify long.
+    const isChecked = /checked|hardened/.test(subject.name);
+    const numRuns = subject.wrapper === 'locked' ? 10 : isChecked ? 20 : 60;
     fc.assert(
       fc.property(fc.array(step, { minLength: 1, maxLength: 120, size: 'max' }), (steps) =>
         run(subject, site, steps),

@@ -1,14 +1,18 @@
 /**
  * The allocators that the conformance suite, the model and the high addresses run over: one row for
  * each algorithm, which stands for three subjects: bare, behind a spin lock, behind a parking lock. Some
- * stand for a fourth: behind thread caches. Heaps have rows of their own, with and without caches. A row says what the algorithm can do; what it does not say, every allocator must do.
+ * stand for a fourth: behind thread caches. All stand for one more: with checks around them, a few of those
+ * behind a lock too. Heaps have rows of their own: with and without caches, and hardened. A row says what the
+ * algorithm can do; what it does not say, every allocator must do.
  */
 
 import type { Algorithm } from '../../src/allocators/algorithm.ts';
 import type { Allocator } from '../../src/allocators/allocator.ts';
 import { BuddyAllocator } from '../../src/allocators/buddy.ts';
 import { BumpAllocator } from '../../src/allocators/bump.ts';
+import { Checked } from '../../src/allocators/checked.ts';
 import { CONTROL_BYTES } from '../../src/allocators/control.ts';
+import { GUARD_BYTES } from '../../src/allocators/guard.ts';
 import { HybridAllocator } from '../../src/allocators/hybrid.ts';
 import type { AlgorithmClass } from '../../src/allocators/kinds.ts';
 import { LinkedListAllocator } from '../../src/allocators/linked-list.ts';
@@ -26,6 +30,7 @@ import { SUPERBLOCK_BYTES } from '../../src/heap/superblock.ts';
 import { KiB } from '../../src/memory/address.ts';
 import type { Memory } from '../../src/memory/memory.ts';
 import { Flushing } from './flushing.ts';
+import { ROOM_TO_EXTEND, SITE_BYTES } from './site.ts';
 
 export interface Capabilities {
   /** Freed room is given out again although other blocks still live. */
@@ -44,7 +49,7 @@ export interface Capabilities {
 
 export interface Subject extends Capabilities {
   readonly name: string;
-  readonly wrapper: 'none' | 'locked' | 'cached' | 'heap';
+  readonly wrapper: 'none' | 'checked' | 'locked' | 'cached' | 'heap';
   /** Where a site for it starts: a heap takes its whole memory. */
   readonly start: number;
   /** The slot that its blocks name. */
@@ -76,6 +81,9 @@ interface HeapRow extends Partial<Capabilities> {
 const POOL_BLOCK = 4096;
 /** Control block, epoch and transfer lists of a cached allocator, and the lock's control block behind them. */
 const CACHED_COUNTER_BYTES = 2 * CONTROL_BYTES + CLASSES * LIST_BYTES + CONTROL_BYTES;
+
+/** Control blocks, quarantine and start bits of a checked allocator. */
+const CHECKED_BYTES = 2 * CONTROL_BYTES + 257 * 4 + SITE_BYTES / 64;
 
 const rows: readonly Row[] = [
   { name: 'bump', allocator: BumpAllocator, reclaims: false, showsFree: false },
@@ -189,19 +197,54 @@ function cached(row: Row): Subject {
   };
 }
 
-function heap(row: HeapRow, cache: boolean): Subject {
-  const threads = 8;
+/** With checks around it, bare or behind a lock. The quarantine is emptied before anybody looks. */
+function checked(row: Row, wrapper: 'checked' | 'locked'): Subject {
+  const options = (byteLength: number) => ({
+    allocator: row.allocator,
+    options: row.options?.(byteLength) ?? {},
+    reserveBytes: byteLength + ROOM_TO_EXTEND,
+  });
+  const flushing = (made: Checked | Locked) => new Flushing(made, (bytes) => made.extend(bytes));
+  const isLocked = wrapper === 'locked';
   return {
     ...most,
     ...row,
-    caches: cache,
-    name: `heap, ${row.options.allocator} ${cache ? 'behind' : 'without'} caches`,
+    // The quarantine keeps a bump allocator from starting over.
+    caches: row.reclaims === false,
+    maxSize: (row.maxSize ?? most.maxSize) - GUARD_BYTES,
+    name: `${row.name}, checked${isLocked ? ' and locked' : ''}`,
+    wrapper,
+    start: SITE_START,
+    owner: 0,
+    counterBytes: (isLocked ? 2 * CONTROL_BYTES : 0) + CHECKED_BYTES,
+    create: (memory, start, byteLength) =>
+      flushing(
+        isLocked
+          ? Locked.create(memory, { allocator: Checked, options: options(byteLength), start, byteLength })
+          : Checked.create(memory, { ...options(byteLength), start, byteLength }),
+      ),
+    attach: (memory, start) => flushing((isLocked ? Locked : Checked).attach(memory, start)),
+  };
+}
+
+function heap(row: HeapRow, kind: 'cached' | 'locked' | 'hardened'): Subject {
+  const threads = 8;
+  const options: HeapOptions =
+    kind === 'hardened'
+      ? { ...row.options, checks: 'hardened' }
+      : { ...row.options, cache: kind === 'cached' };
+  const called = { cached: 'behind caches', locked: 'without caches', hardened: 'hardened' };
+  return {
+    ...most,
+    ...row,
+    caches: kind === 'cached' || (kind === 'hardened' && row.reclaims === false),
+    name: `heap, ${row.options.allocator} ${called[kind]}`,
     wrapper: 'heap',
     start: 0,
     owner: 1,
     counterBytes: SUPERBLOCK_BYTES + threads * SLOT_BYTES + 4 * KiB + CACHED_COUNTER_BYTES,
     create: ({ buffer }, _, initialBytes) =>
-      forgotten(Heap.create({ ...row.options, cache, buffer, maxThreads: threads, initialBytes })),
+      forgotten(Heap.create({ ...options, buffer, maxThreads: threads, initialBytes })),
     attach: ({ buffer }) => forgotten(Heap.attach(buffer)),
   };
 }
@@ -215,5 +258,7 @@ function forgotten(made: Heap): Flushing {
 export const subjects: readonly Subject[] = [
   ...rows.flatMap((row) => [bare(row), locked(row, 'spin'), locked(row, 'park')]),
   ...rows.filter((row) => row.cached).map(cached),
-  ...heapRows.flatMap((row) => [heap(row, true), heap(row, false)]),
+  ...rows.map((row) => checked(row, 'checked')),
+  ...rows.filter(({ name }) => /^(TLSF|buddy of 64|pool)$/.test(name)).map((row) => checked(row, 'locked')),
+  ...heapRows.flatMap((row) => [heap(row, 'cached'), heap(row, 'locked'), heap(row, 'hardened')]),
 ];

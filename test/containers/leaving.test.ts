@@ -139,8 +139,7 @@ test("an Rc's block is nobody's afterwards", () => {
   next.free(address);
 });
 
-// The ring's words name the thread that is gone: a later `become` has to find that out and take over.
-test.fails('a role in a ring is free again', () => {
+test('a role in a ring is free again', () => {
   const ring = SpscRing.create(heap, u32, { capacity: 4 });
   ring.send(1);
   const where = ring.handle;

@@ -60,6 +60,8 @@ const KINDS: readonly [name: string, options: HeapOptions][] = [
   ['linked-list without caches', { allocator: 'linked-list', cache: false }],
   ['buddy', { allocator: 'buddy' }],
   ['buddy without caches', { allocator: 'buddy', cache: false }],
+  ['hardened tlsf', { checks: 'hardened' }],
+  ['hardened buddy', { allocator: 'buddy', checks: 'hardened' }],
 ];
 
 describe.each(KINDS)('%s', (_, options) => {

@@ -6,12 +6,12 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { DetachedError } from '../../src/errors.ts';
+import { DetachedError, LockTimeoutError } from '../../src/errors.ts';
 import { attached } from '../../src/heap/attached.ts';
 import { Heap } from '../../src/heap/heap.ts';
 import type { ReapReport } from '../../src/heap/recovery.ts';
 import { SLOT_BYTES, ThreadSlots } from '../../src/heap/slots.ts';
-import { readSuperblock } from '../../src/heap/superblock.ts';
+import { RECOVERY_LOCK, readSuperblock } from '../../src/heap/superblock.ts';
 import { WatchedWorkers } from '../../src/heap/watch.ts';
 import { KiB } from '../../src/memory/address.ts';
 import { Memory } from '../../src/memory/memory.ts';
@@ -24,7 +24,7 @@ const KERNEL_WORD = 11;
 let scene: Scene;
 let heap: Heap;
 beforeEach(() => {
-  scene = new Scene();
+  scene = new Scene({ lockTimeout: 3000 });
   heap = scene.heap;
 });
 afterEach(() => heap.detach());
@@ -32,6 +32,14 @@ afterEach(() => heap.detach());
 /** Watches until the worker is reaped. */
 function reaped(worker: Worker, reclaim = false): Promise<ReapReport> {
   return new Promise((resolve) => heap.watch(worker, { reclaim, onReaped: resolve }));
+}
+
+/** Another thread's handle of the heap, in this one. */
+function attachAnother(): Heap {
+  attached().heaps.delete(heap.id);
+  const other = Heap.attach(heap.handle);
+  attached().heaps.set(heap.id, heap);
+  return other;
 }
 
 const gone = (worker: Worker): Promise<unknown> => new Promise((resolve) => worker.once('exit', resolve));
@@ -269,6 +277,22 @@ describe('a worker', () => {
   });
 });
 
+describe('a reaping that fails', () => {
+  test('is told to who wants to know it, and the slot stays known as that of a dead thread', async () => {
+    const other = attachAnother();
+    // Recovery waits for a thread that lives.
+    other.lock(RECOVERY_LOCK).acquire();
+    const { worker } = scene.start('exit');
+    const failed = new Promise<unknown>((resolve) => heap.watch(worker, { onFailed: resolve }));
+    expect(await failed).toBeInstanceOf(LockTimeoutError);
+    expect(heap.threads().map(({ state }) => state)).toEqual(['active', 'active', 'dead']);
+    other.lock(RECOVERY_LOCK).release();
+    expect(heap.recover()).toHaveLength(1);
+    heap.reap(other.thread);
+    scene.expectSound();
+  });
+});
+
 describe('many', () => {
   test('forty short workers in two slots: each leaves blocks and a lock behind, but for those that end well', async () => {
     const small = new Scene({ maxThreads: 3 });
@@ -300,13 +324,7 @@ describe('many', () => {
   }
 
   test('a thread id that is given again does the living no harm', () => {
-    const other = (): Heap => {
-      attached().heaps.delete(heap.id);
-      const found = Heap.attach(heap.handle);
-      attached().heaps.set(heap.id, heap);
-      return found;
-    };
-    const [dead, living] = [other(), other()];
+    const [dead, living] = [attachAnother(), attachAnother()];
     const [lost, kept] = [dead.alloc(40), living.alloc(40)];
     const lock = heap.allocZeroed(8);
     living.lock(lock).acquire();

@@ -56,4 +56,10 @@ export class BumpStore implements StructStore {
     this.shared.add(address);
     return true;
   }
+
+  takeOut(cell: number): Address {
+    const block = this.memory.u32[cell >>> 2]!;
+    this.memory.u32[cell >>> 2] = 0;
+    return block as Address;
+  }
 }

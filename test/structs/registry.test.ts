@@ -110,6 +110,7 @@ describe('a registry', () => {
       allocZeroed: (size) => store.allocZeroed(size),
       free: (address) => store.free(address),
       tryShare: () => false,
+      takeOut: () => NULL,
     };
     const Link = struct('Link', { to: ref(Point) });
     const point = create(Point, store);

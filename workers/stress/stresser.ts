@@ -1,57 +1,57 @@
-/** A thread of the stress command: allocates, frees and exchanges stamped blocks until the deadline. */
+/** A worker of the stress run: plays its part in all scenarios until it is told to leave, or to die. */
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { type Address, Heap, NULL } from '../../src/index.ts';
-import { allocStamped, freeStamped, Slot } from './stamped.ts';
+import { Heap, type Lock, toAddress } from '../../src/index.ts';
+import { type Part, randomFrom } from './scenario.ts';
+import { scenarioNamed } from './scenarios.ts';
+import {
+  EXHAUST,
+  EXIT,
+  GO_ON,
+  LEAVE,
+  ORDERED,
+  Seat,
+  type StresserData,
+  type StresserReport,
+  THROW,
+} from './seat.ts';
 
-const KEPT = 1000;
-const ROUND = 1000;
-
-const heap = Heap.attach(workerData.heap);
-const slots = Slot.arrayAt(heap, workerData.slots);
-const slot = slots.at(0);
-const kept: Address[] = [];
-let state = (workerData.seed as number) | 1;
+const data = workerData as StresserData;
+const heap = Heap.attach(data.heap);
+const seats = Seat.arrayAt(heap, data.seats);
+const seat = seats.at(data.seat);
+/** Who ends by itself holds it: it leaves its slot as it is, as one that is terminated does. */
+const own: Lock = heap.lock(toAddress(seat.address + Seat.offsetOf('lock')));
+const random = randomFrom(data.seed);
+const parts: Part[] = data.scenarios.map(([name, handle]) => {
+  return scenarioNamed(name).join({ heap, random, halfway }, handle);
+});
+const STEPS = 16;
 let operations = 0;
-let failures = 0;
 
-/** An integer from 0 below `limit`: xorshift32, G. Marsaglia. */
-function random(limit: number): number {
-  state ^= state << 13;
-  state ^= state >>> 17;
-  state ^= state << 5;
-  return (state >>> 0) % limit;
+/** Dies here in every fourth case, if it was told to: by process.exit, which runs nothing on the way out. */
+function halfway(): void {
+  if (seat.order.load() !== EXIT || random(4) > 0) return;
+  own.tryAcquire();
+  process.exit(0);
 }
 
-/** Mostly small, sometimes larger, rarely large. */
-function randomSize(): number {
-  const kind = random(100);
-  return 4 * (1 + random(kind < 90 ? 64 : kind < 99 ? 2048 : 32_768));
+/** Dies between two operations, with what it takes for it in its hands. */
+function die(order: number): void {
+  own.tryAcquire();
+  parts[random(parts.length)]!.hold?.();
+  if (order === EXIT) process.exit(0);
+  if (order === THROW) throw new Error(ORDERED);
+  // Large pieces: of small ones V8 moves so many at once that it ends the process instead of the worker.
+  for (const kept: number[][] = []; ; ) kept.push(new Array<number>(100_000).fill(kept.length + 0.5));
 }
 
-function step(): void {
-  const kind = random(10);
-  if (kind < 5 && kept.length < KEPT) {
-    const address = allocStamped(heap, randomSize());
-    if (address === NULL) failures++;
-    else kept.push(address);
-  } else if (kind < 7 && kept.length > 0) {
-    // Publishes: the exchange hands the block, content and all, to whoever takes it from the slot.
-    const index = random(kept.length);
-    const mine = kept[index] as Address;
-    kept[index] = kept.at(-1) as Address;
-    kept.pop();
-    slots.at(random(slots.length), slot);
-    freeStamped(heap, slot.block.exchange(mine));
-  } else if (kept.length > 0) {
-    freeStamped(heap, kept.pop() as Address);
-  }
+for (let order = GO_ON; order !== LEAVE; order = seat.order.load()) {
+  if (order !== GO_ON && (order === EXHAUST || random(8) === 0)) die(order);
+  for (let i = 0; i < STEPS; i++) parts[random(parts.length)]!.step();
+  operations += STEPS;
+  seat.operations.store(operations);
 }
-
-while (Date.now() < workerData.deadline) {
-  for (let i = 0; i < ROUND; i++) step();
-  operations += ROUND;
-}
-for (const address of kept) freeStamped(heap, address);
+for (const part of parts) part.leave();
 heap.detach();
-parentPort?.postMessage({ operations, failures });
+parentPort!.postMessage({ operations } satisfies StresserReport);

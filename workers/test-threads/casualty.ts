@@ -38,7 +38,7 @@ const ends = {
   },
   /** Uses up what `resourceLimits` leaves to its JavaScript heap. */
   exhaust: (): never => {
-    for (const kept: number[][] = []; ; ) kept.push(new Array<number>(10_000).fill(kept.length + 0.5));
+    for (const kept: number[][] = []; ; ) kept.push(new Array<number>(100_000).fill(kept.length + 0.5));
   },
   /** Runs until it is terminated. */
   spin: (_heap: Heap, account: { writes: number }): never => {

@@ -66,6 +66,18 @@ const acts = {
     for (;;) meeting.pause(1000);
   },
 
+  /** Allocates, resizes and frees until it is terminated, wherever in it. */
+  churn(heap: Heap): never {
+    const live: Address[] = [];
+    meeting.announce(STEP, 1);
+    for (let turn = 0; ; turn++) {
+      const address = heap.alloc((turn * 37) % 500);
+      if (address !== NULL) live.push(address);
+      if (turn % 3 === 0 && live.length > 0) heap.resize(live.at(-1)!, (turn * 13) % 300);
+      while (live.length > 50) heap.free(live.splice(turn % live.length, 1)[0]!);
+    }
+  },
+
   /** Which error an attach ends with. */
   attach(): string {
     return 'attached';
