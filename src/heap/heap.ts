@@ -222,12 +222,7 @@ export class Heap implements Allocator, StructStore {
   snapshot(): Uint8Array<ArrayBuffer> {
     this.recover();
     this.flush();
-    return takeImage({
-      memory: this.memory,
-      slots: this.#slots,
-      thread: this.thread,
-      allocator: this.#locked,
-    });
+    return takeImage(this.memory, this.#slots, this.thread, this.#locked);
   }
 
   /** What to send to another thread, for its `Heap.attach`. */

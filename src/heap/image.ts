@@ -67,14 +67,6 @@ export interface RestoreOptions {
   readonly byteLength?: number;
 }
 
-/** Of what an image is taken. */
-export interface ImageParts {
-  readonly memory: Memory;
-  readonly slots: ThreadSlots;
-  readonly thread: Thread;
-  readonly allocator: Locked;
-}
-
 /** A part of the heap that the image has: units of the heap, and where it lies in the image. */
 interface Extent {
   readonly start: number;
@@ -87,8 +79,12 @@ interface Extent {
  *
  * @throws BusyError when it holds a lock, or another thread is attached, or comes while the image is taken
  */
-export function takeImage(parts: ImageParts): Uint8Array<ArrayBuffer> {
-  const { slots, thread, allocator } = parts;
+export function takeImage(
+  memory: Memory,
+  slots: ThreadSlots,
+  thread: Thread,
+  allocator: Locked,
+): Uint8Array<ArrayBuffer> {
   if (slots.isBusy(thread)) throw busy('this thread, which has a lock in its hands');
   const takings = slots.takings();
   const other = slots.taken().find(({ slot }) => slot !== thread.slot);
@@ -96,7 +92,7 @@ export function takeImage(parts: ImageParts): Uint8Array<ArrayBuffer> {
   let image: Uint8Array<ArrayBuffer>;
   allocator.acquire();
   try {
-    image = copyHeap(parts);
+    image = copyHeap(memory, allocator);
   } finally {
     allocator.lock.release();
   }
@@ -109,7 +105,7 @@ function busy(holder: string): BusyError {
 }
 
 /** Requires: allocator lock held. */
-function copyHeap({ memory, allocator }: ImageParts): Uint8Array<ArrayBuffer> {
+function copyHeap(memory: Memory, allocator: Locked): Uint8Array<ArrayBuffer> {
   const core = allocator.inner;
   const extents = keptExtents(memory, core);
   const bodyAt = HEADER_BYTES + extents.length * EXTENT_BYTES;
