@@ -7,6 +7,7 @@ import { efficiency } from './questions/efficiency.ts';
 import { fields } from './questions/fields.ts';
 import { glibcThread } from './questions/glibc-thread.ts';
 import { handOff } from './questions/hand-off.ts';
+import { image } from './questions/image.ts';
 import { larson } from './questions/larson.ts';
 import { latency } from './questions/latency.ts';
 import { liveBlocks } from './questions/live-blocks.ts';
@@ -34,5 +35,6 @@ export const QUESTIONS: readonly Question[] = [
   channel,
   map,
   vec,
+  image,
   recovery,
 ];

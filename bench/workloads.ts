@@ -7,6 +7,7 @@ import { measureEfficiency, measureMetadata } from './workloads/efficiency.ts';
 import { measureFields } from './workloads/fields.ts';
 import { measureGlibcThread } from './workloads/glibc-thread.ts';
 import { measureHandOff } from './workloads/hand-off.ts';
+import { buildImage, measureImage, measureImageCrew, readImage, readImageCrew } from './workloads/image.ts';
 import { measureLarson } from './workloads/larson.ts';
 import { measureLatency } from './workloads/latency.ts';
 import { measureLiveBlocks } from './workloads/live-blocks.ts';
@@ -28,6 +29,11 @@ const TABLE: Readonly<Record<string, Workload>> = {
   fields: measureFields,
   'glibc-thread': measureGlibcThread,
   'hand-off': measureHandOff,
+  image: measureImage,
+  'image-build': buildImage,
+  'image-crew': measureImageCrew,
+  'image-read': readImage,
+  'image-read-crew': readImageCrew,
   kept: measureKept,
   larson: measureLarson,
   latency: measureLatency,

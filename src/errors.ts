@@ -90,10 +90,11 @@ export class BrokenBarrierError extends SabheapError {
   }
 }
 
-/** Something was to be destroyed that a thread holds, or waits in. */
+/** Something was to be destroyed, or saved, that a thread holds, or waits in. */
 export class BusyError extends SabheapError {
-  constructor(kind: string, address: number, holder: string) {
-    super(`the ${kind} at ${hex(address)} cannot be destroyed: it is held by ${holder}`);
+  /** @param action what was to be done: `'destroyed'`, `'saved'` */
+  constructor(kind: string, address: number, holder: string, action = 'destroyed') {
+    super(`the ${kind} at ${hex(address)} cannot be ${action}: it is held by ${holder}`);
   }
 }
 

@@ -80,6 +80,7 @@ export { Arena } from './heap/arena.ts';
 export type { ExhaustedHandler, Layout } from './heap/exhaustion.ts';
 export type { HeapHandle } from './heap/handle.ts';
 export { Heap } from './heap/heap.ts';
+export type { RestoreOptions } from './heap/image.ts';
 export type { HeapAllocator, HeapOptions } from './heap/options.ts';
 export type { ReapOptions, ReapReport, SlotTenant } from './heap/recovery.ts';
 export type { Openable, Placed, Roots } from './heap/roots.ts';
@@ -100,7 +101,7 @@ export { bool, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64 } from './structs/
 export type { StructStore } from './structs/store.ts';
 export { type StructType, struct } from './structs/struct.ts';
 export type { ArrayLayout, StructArray, StructArrayHandle } from './structs/struct-array.ts';
-export type { AsyncWaitOptions, WaitOptions } from './sync/async-sleep.ts';
+export type { AbortSignalLike, AsyncWaitOptions, WaitOptions } from './sync/async-sleep.ts';
 export type { Lock, LockOptions } from './sync/lock.ts';
 export { ParkLock } from './sync/park-lock.ts';
 export { SpinLock } from './sync/spin-lock.ts';

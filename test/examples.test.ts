@@ -48,3 +48,12 @@ it('four threads move the bodies of one array in step', () => {
     '0 blocks are live',
   ]);
 });
+
+it('a fresh process answers from an index that another one has built', () => {
+  expect(run('image.js')).toEqual([
+    '25 lists are kept in a file',
+    '7 divides 14285 numbers, the last of them 99995',
+    '11 divides 9090 numbers, the last of them 99990',
+    '13 divides 7692 numbers, the last of them 99996',
+  ]);
+});

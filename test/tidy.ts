@@ -109,13 +109,14 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   containers: ['memory', 'structs', 'sync'],
   channels: ['memory', 'structs', 'sync', 'containers'],
   threads: ['heap'],
+  node: ['memory', 'heap'],
 };
 const FREE_TO_ALL = ['errors', 'platform'];
 /** Containers are built on any allocator: they know the interface alone. */
 const ALLOCATOR_INTERFACE = 'src/allocators/allocator.ts';
 const BUILT_ON_ANY_ALLOCATOR = ['containers', 'channels'];
 /** What the programs around the library may import: what its users can. */
-const PUBLIC_FILES = ['src/index.ts', 'src/threads/piscina.ts'];
+const PUBLIC_FILES = ['src/index.ts', 'src/threads/piscina.ts', 'src/node/image-file.ts'];
 
 /** 'memory' for src/memory/address.ts, 'errors' for src/errors.ts. */
 function layerOf(path: string): string {

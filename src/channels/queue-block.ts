@@ -10,6 +10,7 @@
  * their values without gaps: runs of them are copied.
  */
 
+import '../containers/field-words.ts';
 import { checkHeader, HEADER_BYTES, hashAt, layHeader } from '../containers/container.ts';
 import type { ContainerStore } from '../containers/store.ts';
 import { HeapCorruptionError, OutOfMemoryError } from '../errors.ts';

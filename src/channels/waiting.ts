@@ -19,6 +19,7 @@
  */
 
 import { atomicLoad, atomicOr, compareExchange, notify, pause, wait, waitAsync } from '../memory/atomics.ts';
+import type { AbortSignalLike } from '../sync/async-sleep.ts';
 import { SLICE_MS } from '../sync/lock.ts';
 import { backOff } from '../sync/spin-lock.ts';
 
@@ -60,7 +61,7 @@ export interface QueueWaitOptions {
   /** Milliseconds, 0 for not at all. Default: as long as it takes. */
   readonly timeout?: number;
   /** An abort throws its reason. The blocking forms only look at it before they begin. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignalLike;
 }
 
 /** One thread's side of an event. */
@@ -144,7 +145,7 @@ export class Waiting {
    *
    * @throws the signal's reason when it is aborted; the wake-up that this one may have had goes on to another
    */
-  async settle(deadline: number, signal: AbortSignal | undefined): Promise<Waited> {
+  async settle(deadline: number, signal: AbortSignalLike | undefined): Promise<Waited> {
     const condition = this.#condition;
     for (;;) {
       const seen = this.#announce();
@@ -193,7 +194,7 @@ export class Waiting {
   }
 
   /** Ends at the latest after `ms`, or with an abort. Leaves no listener. */
-  #sleep(seen: number, ms: number, signal: AbortSignal | undefined): Promise<unknown> {
+  #sleep(seen: number, ms: number, signal: AbortSignalLike | undefined): Promise<unknown> {
     const slept = waitAsync(this.#words, this.#event, seen, ms);
     if (signal === undefined) return slept;
     return new Promise((resolve, reject) => {

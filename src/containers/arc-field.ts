@@ -17,7 +17,6 @@ import type { Address } from '../memory/address.ts';
 import { openBinding, shellOf } from '../structs/binding.ts';
 import { type BoundField, Field, type init, show, type taken, type value } from '../structs/field.ts';
 import type { AnyStructType, Init, View } from '../structs/inference.ts';
-import { registerField, structNamed } from '../structs/schema.ts';
 import type { StructStore } from '../structs/store.ts';
 import { type RowView, StructView } from '../structs/view.ts';
 import { Arc, createShared, referenceTo, Weak } from './arc.ts';
@@ -195,6 +194,3 @@ export function weak<T extends AnyStructType>(target: T): WeakField<T> {
   checkTarget('weak', target);
   return new WeakField(target);
 }
-
-registerField('arc', (name: string) => arc(structNamed(name)));
-registerField('weak', (name: string) => weak(structNamed(name)));

@@ -17,6 +17,7 @@
  * An Arc object belongs to its thread, and references lie in the heap, also for an Arc made in an arena.
  */
 
+import './field-words.ts';
 import { HeapCorruptionError, hex, OutOfMemoryError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
 import { dropBlock, dropOwned } from '../structs/drop.ts';

@@ -17,12 +17,12 @@
  * back with `ref`, or share with Arc and Weak.
  */
 
+import './field-words.ts';
 import { HeapCorruptionError, hex } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
 import { type Binding, openBinding, shellOf } from '../structs/binding.ts';
 import { type BoundField, Field, type init, show, type taken, type value } from '../structs/field.ts';
 import type { AnyStructType, Init, schema, View, ViewMembers } from '../structs/inference.ts';
-import { registerField, structNamed } from '../structs/schema.ts';
 import type { StructStore } from '../structs/store.ts';
 import { addressOfHandle, type Handle, HEADER_BYTES } from './container.ts';
 import { assignOwned, BOX, createOwned, freeOwned, isOwnValue, link, loadOwned } from './owned-struct.ts';
@@ -271,5 +271,3 @@ export function checkTarget(field: string, target: unknown): asserts target is A
       : '';
   throw new TypeError(`${field} takes a struct type, got ${show(target)}${later}`);
 }
-
-registerField('box', (name: string) => box(structNamed(name)));

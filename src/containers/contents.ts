@@ -8,6 +8,7 @@
  * which costs one store. (What was read out of it, an array or a nested view, is not called back.)
  */
 
+import './field-words.ts';
 import type { Binding } from '../structs/binding.ts';
 import { openBinding } from '../structs/binding.ts';
 import { releaseView } from '../structs/deleted-view.ts';

@@ -4,6 +4,7 @@
  * A map lies in the heap, also when it is created in an arena: it is for all threads, an arena for one.
  */
 
+import './field-words.ts';
 import { AttachError, HeapCorruptionError, hex, OutOfMemoryError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';

@@ -7,7 +7,6 @@
  */
 
 import { type BoundField, Field } from '../structs/field.ts';
-import { registerField } from '../structs/schema.ts';
 import type { StructStore } from '../structs/store.ts';
 
 const AT_START: readonly number[] = Object.freeze([0]);
@@ -36,5 +35,3 @@ class OwnedPointerField extends Field {
 
 /** The one field of this kind. */
 export const OWNED_POINTER: Field = new OwnedPointerField();
-
-registerField('owned', () => OWNED_POINTER);

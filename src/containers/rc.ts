@@ -13,6 +13,7 @@
  * LIVE and the thread's own, is dropped as a whole.
  */
 
+import './field-words.ts';
 import { OutOfMemoryError, WrongThreadError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
 import { dropOwned, kindWord, registerKind } from '../structs/drop.ts';

@@ -23,7 +23,6 @@ import { type Address, NULL } from '../memory/address.ts';
 import { type Dropper, kindWord, registerKind } from '../structs/drop.ts';
 import { type BoundField, Field, type init, show, type value } from '../structs/field.ts';
 import { INSPECT, type Inspector } from '../structs/place.ts';
-import { registerField } from '../structs/schema.ts';
 import type { StructStore } from '../structs/store.ts';
 import { addressOfHandle, Container, checkHeader, type Handle } from './container.ts';
 import { swapOwned } from './owning-cell.ts';
@@ -311,5 +310,3 @@ function strayString(address: number, block: number, path: string): HeapCorrupti
  * JavaScript string and takes one, or a `SharedString` to copy. The text is dropped with its struct.
  */
 export const string: StringField = new StringField();
-
-registerField('string', () => string);

@@ -18,7 +18,6 @@
 import { type Binding, openBinding, shellOf } from '../structs/binding.ts';
 import { type BoundField, Field, type init, show, type taken, type value } from '../structs/field.ts';
 import type { AnyStructType, Init, View } from '../structs/inference.ts';
-import { registerField, structNamed } from '../structs/schema.ts';
 import type { StructStore } from '../structs/store.ts';
 import { type RowView, StructView } from '../structs/view.ts';
 import { Box, checkTarget, moveIn, strayOwned } from './box.ts';
@@ -153,5 +152,3 @@ export function union<const T extends readonly [AnyStructType, ...AnyStructType[
   if (twice !== undefined) throw new TypeError(`union is given ${twice} twice`);
   return new UnionField<T[number]>(targets);
 }
-
-registerField('union', (...names: string[]) => new UnionField(names.map(structNamed)));

@@ -22,7 +22,6 @@ import {
   type value,
 } from '../structs/field.ts';
 import type { FieldInit } from '../structs/inference.ts';
-import { asField, registerField } from '../structs/schema.ts';
 import type { StructStore } from '../structs/store.ts';
 import { checkHeader } from './container.ts';
 import { type Elements, elementsOf } from './elements.ts';
@@ -140,5 +139,3 @@ export function vec<E extends Field>(element: E): VecField<E> {
   checkField(element, 'vec takes a field');
   return new VecField(element);
 }
-
-registerField('vec', (element: Field | string) => vec(asField(element)));

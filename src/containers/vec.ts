@@ -17,6 +17,7 @@
 // The declarations name Symbol.dispose: users whose `lib` has none get it from here.
 /// <reference lib="esnext.disposable" preserve="true" />
 
+import './field-words.ts';
 import { type Address, NULL } from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';
 import { checkField, type Field, show } from '../structs/field.ts';

@@ -168,6 +168,21 @@ export class Arena implements Allocator, StructStore {
 /** Stands in for the allocator of a released arena. */
 const RELEASED = refusing<BumpAllocator>(() => new ReferenceError('the arena was released'));
 
+/** Runs `fn` with an arena, which is released when it returns or throws. See `Heap.scope`. */
+export function scoped<R>(arena: Arena, fn: (arena: Arena) => R): R {
+  try {
+    const result = fn(arena);
+    if (typeof (result as { then?: unknown } | null | undefined)?.then === 'function') {
+      throw new TypeError(
+        'scope(fn) wants a synchronous function: for async code use `using arena = heap.arena(bytes)`',
+      );
+    }
+    return result;
+  } finally {
+    arena.release();
+  }
+}
+
 if (Symbol.dispose !== undefined) {
   Object.defineProperty(Arena.prototype, Symbol.dispose, { value: Arena.prototype.release });
 }

@@ -40,10 +40,11 @@ import { takeOut } from '../sync/deed.ts';
 import type { Lock, LockOptions } from '../sync/lock.ts';
 import { ParkLock } from '../sync/park-lock.ts';
 import type { Thread } from '../sync/thread.ts';
-import { Arena } from './arena.ts';
+import { Arena, scoped } from './arena.ts';
 import { attached, attachedTo } from './attached.ts';
 import { type ExhaustedHandler, Exhaustion } from './exhaustion.ts';
 import { bufferOf, type HeapHandle } from './handle.ts';
+import { type RestoreOptions, restoreImage, sourceOf, takeImage } from './image.ts';
 import {
   algorithmOf,
   algorithmOptions,
@@ -67,15 +68,16 @@ import {
 } from './recovery.ts';
 import { refusing } from './released.ts';
 import { type Placed, Roots } from './roots.ts';
-import { SLOT_BYTES, type ThreadInfo, ThreadSlots, threadInfos } from './slots.ts';
+import { type ThreadInfo, ThreadSlots, threadInfos } from './slots.ts';
 import {
   heapId,
+  LAYOUT_BYTES,
   laySuperblock,
+  placeParts,
   publishSuperblock,
   RECOVERY_LOCK,
   ROOT_LOCK,
   readSuperblock,
-  SUPERBLOCK_BYTES,
   type Superblock,
 } from './superblock.ts';
 import { type HeapCore, Tracker } from './tracking.ts';
@@ -84,7 +86,6 @@ import { type WatchableWorker, WatchedWorkers, type WatchOptions } from './watch
 // V8 folds the constants of a module, but loads imported ones at each use.
 const { NULL } = addresses;
 
-const LAYOUT_BYTES = 4 * KiB;
 const SCOPE_BYTES = 64 * KiB;
 
 /** The shared heap, as this thread sees it. */
@@ -154,28 +155,19 @@ export class Heap implements Allocator, StructStore {
     const memory = memoryFor(options);
     const { maxThreads, lockTimeout } = checkOptions(options);
     const Wrapper = isCached(options) ? ThreadCached : Locked;
-    const slotsStart = SUPERBLOCK_BYTES;
-    const layoutsStart = slotsStart + maxThreads * SLOT_BYTES;
-    const allocatorStart = layoutsStart + LAYOUT_BYTES;
-    const claimed = claimedBytes(options, memory, allocatorStart);
+    const parts = placeParts(maxThreads, lockTimeout);
+    const claimed = claimedBytes(options, memory, parts.allocator);
 
-    const parts = {
-      maxThreads,
-      lockTimeout,
-      slots: slotsStart,
-      layouts: layoutsStart,
-      allocator: allocatorStart,
-    };
     laySuperblock(memory, parts);
-    memory.u8.fill(0, slotsStart, layoutsStart);
-    const layouts = LayoutRegistry.create(memory, layoutsStart, LAYOUT_BYTES);
-    const slots = new ThreadSlots(memory, slotsStart, maxThreads);
+    memory.u8.fill(0, parts.slots, parts.layouts);
+    const layouts = LayoutRegistry.create(memory, parts.layouts, LAYOUT_BYTES);
+    const slots = new ThreadSlots(memory, parts.slots, maxThreads);
     const thread = slots.take();
     const allocator = Wrapper.create(memory, {
-      start: allocatorStart,
-      byteLength: claimed - allocatorStart,
+      start: parts.allocator,
+      byteLength: claimed - parts.allocator,
       allocator: algorithmOf(options),
-      options: algorithmOptions(options, memory.byteLength - allocatorStart),
+      options: algorithmOptions(options, memory.byteLength - parts.allocator),
       lock: options.lock ?? 'park',
       lockTimeout,
       thread,
@@ -209,6 +201,28 @@ export class Heap implements Allocator, StructStore {
       slots.giveBack(thread);
       throw error;
     }
+  }
+
+  /**
+   * Makes a heap of a {@link snapshot}, with an id of its own, and attaches this thread to it.
+   *
+   * @throws AttachError when the bytes are no snapshot, of another version, cut short or altered
+   * @throws RangeError when `byteLength` is too small for what the old heap's allocator had claimed
+   */
+  static restore(snapshot: Uint8Array, options: RestoreOptions = {}): Heap {
+    return Heap.attach(restoreImage(sourceOf(snapshot), options));
+  }
+
+  /**
+   * The heap as bytes, for {@link Heap.restore} in any process: all that is in use, in as many bytes. Walks
+   * all blocks. What small free blocks held before may be in it too.
+   *
+   * @throws BusyError while other threads are attached, or this one holds a lock
+   */
+  snapshot(): Uint8Array<ArrayBuffer> {
+    this.recover();
+    this.flush();
+    return takeImage(this.memory, this.#slots, this.thread, this.#locked);
   }
 
   /** What to send to another thread, for its `Heap.attach`. */
@@ -371,18 +385,7 @@ export class Heap implements Allocator, StructStore {
    * @throws TypeError when `fn` returns a promise
    */
   scope<R>(fn: (arena: Arena) => R, bytes: number = SCOPE_BYTES): R {
-    const arena = this.arena(bytes);
-    try {
-      const result = fn(arena);
-      if (typeof (result as { then?: unknown } | null | undefined)?.then === 'function') {
-        throw new TypeError(
-          'scope(fn) wants a synchronous function: for async code use `using arena = heap.arena(bytes)`',
-        );
-      }
-      return result;
-    } finally {
-      arena.release();
-    }
+    return scoped(this.arena(bytes), fn);
   }
 
   // ── Structs ─────────────────────────────────────────────────────────────────────────────────────
@@ -411,7 +414,12 @@ export class Heap implements Allocator, StructStore {
   delete(view: Placed): void {
     if (typeof view !== 'object' || view === null) throw new TypeError('delete wants a view');
     if (view.address === NULL) throw new InvalidFreeError(NULL, 'the view was deleted already');
-    dropFields(this, view);
+    const owning = owningOf(view);
+    if (owning.length > 0) {
+      // Throws before anything is dropped.
+      this.sizeOf(view.address);
+      dropOwned(this, owning, view.address);
+    }
     this.#allocator.free(view.address);
     releaseView(view);
   }
@@ -579,14 +587,6 @@ export class Heap implements Allocator, StructStore {
       ...this.stats(),
     };
   }
-}
-
-/** Drops what a view's struct owns. Throws first when its block cannot be freed. */
-function dropFields(heap: Heap, view: Placed): void {
-  const owning = owningOf(view);
-  if (owning.length === 0) return;
-  heap.sizeOf(view.address);
-  dropOwned(heap, owning, view.address);
 }
 
 /** What a detached handle has in place of all that it gave up. */

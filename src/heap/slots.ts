@@ -137,6 +137,27 @@ export class ThreadSlots implements Census {
     atomicStore(this.#i32, word, 0);
   }
 
+  /**
+   * Frees all slots of a heap that no thread has any more. Their generations stay and go on from there, and so
+   * does what is known of who died: containers may hold their names.
+   */
+  vacate(): void {
+    for (let slot = 1; slot <= this.maxThreads; slot++) {
+      const words = this.#i32.subarray(this.#wordOf(slot), this.#wordOf(slot + 1));
+      const { [GENERATION]: generation, [DEAD]: dead } = words;
+      words.fill(0);
+      words[GENERATION] = generation!;
+      words[DEAD] = dead!;
+    }
+  }
+
+  /** How often slots were taken: goes up with each thread that attaches. */
+  takings(): number {
+    let sum = 0;
+    for (let slot = 1; slot <= this.maxThreads; slot++) sum += this.#i32[this.#wordOf(slot) + GENERATION]!;
+    return sum;
+  }
+
   /** Frees a slot that a thread was about to take when it died. Returns whether there was one. */
   endTaking(threadId: number): boolean {
     for (let slot = 1; slot <= this.maxThreads; slot++) {

@@ -24,13 +24,16 @@
  */
 
 import { AttachError } from '../errors.ts';
-import { type Address, UNIT } from '../memory/address.ts';
+import { type Address, KiB, UNIT } from '../memory/address.ts';
 import { atomicLoad, atomicStore } from '../memory/atomics.ts';
 import type { Memory } from '../memory/memory.ts';
 import { SLOT_BYTES } from './slots.ts';
 
 /** Bytes of the superblock. */
 export const SUPERBLOCK_BYTES = 128;
+
+/** Bytes of the layout registry. */
+export const LAYOUT_BYTES = 4 * KiB;
 
 /** "SABH", read as a little-endian word. */
 const MAGIC = 0x48424153;
@@ -74,20 +77,32 @@ export interface Superblock {
   readonly allocator: number;
 }
 
+/** Where the parts of a new heap lie: one behind the other. */
+export function placeParts(maxThreads: number, lockTimeout: number): Omit<Superblock, 'id'> {
+  const slots = SUPERBLOCK_BYTES;
+  const layouts = slots + maxThreads * SLOT_BYTES;
+  return { maxThreads, lockTimeout, slots, layouts, allocator: layouts + LAYOUT_BYTES };
+}
+
 /** Writes all but the state: the heap is not to be attached yet. */
 export function laySuperblock(memory: Memory, parts: Omit<Superblock, 'id'>): void {
   const { u32, f64 } = memory;
   memory.u8.fill(0, 0, SUPERBLOCK_BYTES);
   u32[VERSION] = LAYOUT_VERSION;
-  u32[ID] = Math.random() * 2 ** 32;
-  u32[ID + 1] = Math.random() * 2 ** 32;
-  f64[BYTE_LENGTH] = memory.byteLength;
+  renewSuperblock(memory);
   u32[MAX_THREADS] = parts.maxThreads;
   f64[LOCK_TIMEOUT] = parts.lockTimeout;
   u32[SLOTS] = parts.slots / UNIT;
   u32[LAYOUTS] = parts.layouts / UNIT;
   u32[ALLOCATOR] = parts.allocator / UNIT;
   u32[0] = MAGIC;
+}
+
+/** Says that the heap is one of its own, in this memory: after `laySuperblock`, or when its bytes were copied. */
+export function renewSuperblock({ u32, f64, byteLength }: Memory): void {
+  u32[ID] = Math.random() * 2 ** 32;
+  u32[ID + 1] = Math.random() * 2 ** 32;
+  f64[BYTE_LENGTH] = byteLength;
 }
 
 /** Publishes: the heap is laid out; pairs with the load in `readSuperblock`. */

@@ -17,7 +17,6 @@ import { elementsOf, FixedArray, wrongCount } from './fixed-array.ts';
 import type { ElementArray, FieldInit } from './inference.ts';
 import type { ScalarKind } from './scalar-access.ts';
 import { jsonOf, ScalarField } from './scalars.ts';
-import { asField, registerField } from './schema.ts';
 import type { StructStore } from './store.ts';
 
 /** The typed array of each kind of scalar that has one. */
@@ -165,6 +164,3 @@ export function bytes(count: number): BytesField {
   checkInteger('the count of bytes', count, 1, ADDRESS_LIMIT - 1);
   return new BytesField(BYTE, count);
 }
-
-registerField('array', (element: Field | string, count: number) => array(asField(element), count));
-registerField('bytes', bytes);

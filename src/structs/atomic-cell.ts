@@ -35,7 +35,6 @@ import {
 import { type BoundField, Field, type init, show, type value } from './field.ts';
 import { GUARD, INSPECT, Place } from './place.ts';
 import { jsonOf, ScalarField, type ScalarValues } from './scalars.ts';
-import { registerField } from './schema.ts';
 import type { StructStore } from './store.ts';
 
 /** What `atomic` takes. */
@@ -234,5 +233,3 @@ export function atomic<K extends AtomicKind>(field: ScalarField<K>): AtomicField
   const got = field instanceof Field ? (field as Field).kind : show(field);
   throw new TypeError(`atomic takes i32, u32, i64 or u64; got ${got}`);
 }
-
-registerField('atomic', atomic);

@@ -8,7 +8,6 @@
 
 import { HeapCorruptionError } from '../errors.ts';
 import { type BoundField, Field, type init, show, type value } from './field.ts';
-import { registerField } from './schema.ts';
 import type { StructStore } from './store.ts';
 
 /** One byte has room for so many names. */
@@ -80,5 +79,3 @@ export function oneOf<const Names extends readonly [string, ...string[]]>(
   }
   return new OneOfField([...names]);
 }
-
-registerField('oneOf', oneOf);

@@ -13,7 +13,6 @@ import { type Binding, openBinding, shellOf } from './binding.ts';
 import { type BoundField, Field, type init, show, type value } from './field.ts';
 import type { AnyStructType, View } from './inference.ts';
 import { INSPECT } from './place.ts';
-import { registerField, structNamed } from './schema.ts';
 import type { StructStore } from './store.ts';
 import { type RowView, StructView } from './view.ts';
 
@@ -121,5 +120,3 @@ export function ref<T extends AnyStructType>(target: T): RefField<T> {
       : '';
   throw new TypeError(`ref takes a struct type, got ${show(target)}${later}`);
 }
-
-registerField('ref', (name: string) => ref(structNamed(name)));

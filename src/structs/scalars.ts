@@ -14,7 +14,6 @@
 import { type BoundField, Field, type init, type value } from './field.ts';
 import type { FixedArray } from './fixed-array.ts';
 import { SCALAR_ACCESS, type ScalarKind } from './scalar-access.ts';
-import { registerField } from './schema.ts';
 import type { StructStore } from './store.ts';
 
 /** What each kind reads as. */
@@ -100,6 +99,3 @@ export const f32 = new ScalarField('f32', 4);
 export const f64 = new ScalarField('f64', 8);
 /** A boolean: 1 byte. */
 export const bool = new ScalarField('bool', 1);
-
-for (const field of [i8, u8, i16, u16, i32, u32, i64, u64, f32, f64, bool])
-  registerField(field.kind, () => field);

@@ -16,10 +16,19 @@ export interface WaitOptions {
   readonly timeout?: number;
 }
 
+/** What is used of an `AbortSignal`. Declared here: a program may have neither the types of the DOM nor Node's. */
+export interface AbortSignalLike {
+  readonly aborted: boolean;
+  readonly reason: unknown;
+  throwIfAborted(): void;
+  addEventListener(type: 'abort', listener: () => void, options?: { once?: boolean }): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
 /** How long an async call waits at most, and what makes it give up. */
 export interface AsyncWaitOptions extends WaitOptions {
   /** Its abort rejects the promise with the signal's reason; nothing is taken then. */
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: AbortSignalLike | undefined;
 }
 
 /**
@@ -32,7 +41,7 @@ export async function sleepAsync(
   index: number,
   seen: number,
   ms: number,
-  signal?: AbortSignal,
+  signal?: AbortSignalLike,
 ): Promise<void> {
   signal?.throwIfAborted();
   const woken = waitAsync(words, index, seen, ms);

@@ -27,6 +27,7 @@ import type { Address } from '../memory/address.ts';
 import { atomicAdd, atomicLoad, atomicSub, notify } from '../memory/atomics.ts';
 import { checkInteger } from '../memory/layout.ts';
 import type { Memory } from '../memory/memory.ts';
+import type { AbortSignalLike } from './async-sleep.ts';
 import type { Lock } from './lock.ts';
 import { Thread } from './thread.ts';
 import { awaitTurn, awaitTurnAsync, DONE, type Turn } from './turn.ts';
@@ -128,7 +129,7 @@ export class Permits {
   }
 
   /** As {@link take}, without blocking the thread. */
-  async takeAsync(count: number, timeout: number, signal?: AbortSignal): Promise<void> {
+  async takeAsync(count: number, timeout: number, signal?: AbortSignalLike): Promise<void> {
     signal?.throwIfAborted();
     if (this.tryTake(count)) return;
     atomicAdd(this.i32, this.base + SLEEPERS, 1);

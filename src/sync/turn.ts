@@ -12,7 +12,7 @@
 
 import { BlockingNotAllowedError } from '../errors.ts';
 import { wait } from '../memory/atomics.ts';
-import { type AsyncWaitOptions, sleepAsync } from './async-sleep.ts';
+import { type AbortSignalLike, type AsyncWaitOptions, sleepAsync } from './async-sleep.ts';
 import { SLICE_MS, UNBLOCKABLE_SPIN_MS } from './lock.ts';
 import { backOff } from './spin-lock.ts';
 import type { Thread } from './thread.ts';
@@ -69,7 +69,7 @@ export function awaitTurn(turn: Turn, thread: Thread, timeout: number, asyncForm
  *
  * @throws the signal's reason when it is aborted
  */
-export async function awaitTurnAsync(turn: Turn, timeout: number, signal?: AbortSignal): Promise<void> {
+export async function awaitTurnAsync(turn: Turn, timeout: number, signal?: AbortSignalLike): Promise<void> {
   signal?.throwIfAborted();
   const began = performance.now();
   for (let index = turn.attempt(); index !== DONE; index = turn.attempt()) {

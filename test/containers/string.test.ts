@@ -3,6 +3,7 @@
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
+import '../../src/containers/field-words.ts';
 import { SharedString, type StringHandle, string } from '../../src/containers/string.ts';
 import { hashText } from '../../src/containers/utf8.ts';
 import { AttachError, HeapCorruptionError, OutOfMemoryError } from '../../src/errors.ts';

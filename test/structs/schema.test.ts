@@ -1,6 +1,7 @@
 /** Schema: a field is found again by its spelling, and by the hash that another thread registered. */
 
 import { afterAll, expect, test } from 'vitest';
+import '../../src/containers/field-words.ts';
 import { AttachError } from '../../src/errors.ts';
 import { Heap } from '../../src/heap/heap.ts';
 import { MiB } from '../../src/memory/address.ts';
