@@ -13,7 +13,7 @@ import { createSite } from '../subject-table.ts';
 const VICTIM = new URL('../../workers/bench/victim.js', import.meta.url);
 const BYTES = 64 * MiB;
 /** Deaths at most for one that counts. */
-const TRIES = 8;
+const TRIES = 50;
 
 /** `first`: ms of the first reap, whose code is cold; `ms`: the middle of all. */
 export async function measureRecovery(job: Job): Promise<Numbers> {
