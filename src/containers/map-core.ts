@@ -25,10 +25,12 @@ import { readsInOrder } from '#platform';
 import { OutOfMemoryError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
 import * as atomics from '../memory/atomics.ts';
-import { dropOwned } from '../structs/drop.ts';
+import { dropBlock } from '../structs/drop.ts';
 import type { BoundField, Field } from '../structs/field.ts';
+import { hashOfField } from '../structs/schema.ts';
 import { clearDeed, FLAGGED, LINK, noteDeed, TAKE } from '../sync/deed.ts';
 import type { Lock } from '../sync/lock.ts';
+import { layHeader } from './container.ts';
 import { Cells } from './map-cells.ts';
 import { type Keys, keysOf } from './map-keys.ts';
 import * as layout from './map-layout.ts';
@@ -40,7 +42,6 @@ import type { ContainerStore } from './store.ts';
 const { VERSION, TABLE, COUNT, USED, NEXT, DOOMED, FREE, DELETED, TAKEN, OPEN, SHARD_SHIFT } = layout;
 const { atomicAdd, atomicLoad, atomicStore } = atomics;
 const IN_ORDER = readsInOrder();
-
 /** How often a reader looks again before it takes the lock. */
 const LOOKS = 16;
 /** The smallest table has 2^3 slots, the largest 2^26. */
@@ -72,6 +73,8 @@ export class MapCore {
   /** What `unlink` found in the slot, where there are cells. */
   unlinked = 0;
   readonly valueAt: number;
+  /** Bytes from the start of an entry's block to the entry. */
+  readonly headBytes: number;
   private readonly entryAt: number;
   private readonly textRoom: number;
   private readonly shift: number;
@@ -84,7 +87,8 @@ export class MapCore {
     this.i32 = memory.i32;
     this.u32 = memory.u32;
     this.shape = layout.shapeOf(key, value);
-    const { hashed, textRoom, entryAt, valueAt, entryBytes } = this.shape;
+    const { hashed, textRoom, entryAt, headBytes, valueAt, entryBytes } = this.shape;
+    this.headBytes = headBytes;
     this.textRoom = textRoom;
     this.entryAt = entryAt;
     this.valueAt = valueAt;
@@ -117,7 +121,7 @@ export class MapCore {
   /** Where the entry of a taken slot lies: in it, or in a block of its own. `keys.read` wants it. */
   entryOf(slot: number): number {
     const mark = this.u32[slot]!;
-    return mark === TAKEN ? slot * 4 + this.entryAt : mark;
+    return mark === TAKEN ? slot * 4 + this.entryAt : mark + this.headBytes;
   }
 
   /** Where the value of a taken slot lies. */
@@ -254,23 +258,26 @@ export class MapCore {
    */
   newEntry(key: unknown, value: unknown): Address {
     this.keys.encode(key);
-    const size = this.shape.entryBytes + this.keys.extraBytes;
-    const entry = this.store.alloc(size);
-    if (entry === NULL) throw new OutOfMemoryError(size, 'an entry of a map');
+    const { store, shape, headBytes, keys } = this;
+    const size = headBytes + shape.entryBytes + keys.extraBytes;
+    const block = store.alloc(size);
+    if (block === NULL) throw new OutOfMemoryError(size, 'an entry of a map');
+    const entry = block + headBytes;
     try {
       if (this.value !== undefined) {
         // Fields that the value leaves out are zero, and what owns has nothing to drop.
-        this.store.memory.u8.fill(0, entry + this.valueAt, entry + this.shape.entryBytes);
+        store.memory.u8.fill(0, entry + this.valueAt, entry + shape.entryBytes);
+        if (headBytes !== 0) layHeader(store, block, layout.entryKind(shape), hashOfField(this.valueField!));
         this.value.write(entry + this.valueAt, value);
       }
       // Again: a handler of exhaustion or the value's own code may have encoded another key.
       this.keys.encode(key);
       this.keys.write(entry);
     } catch (error) {
-      this.dropEntry(entry);
+      this.dropEntry(block);
       throw error;
     }
-    return entry;
+    return block;
   }
 
   /**
@@ -374,11 +381,10 @@ export class MapCore {
     return true;
   }
 
-  /** Drops what an entry owns and frees it. */
-  dropEntry(entry: Address): void {
-    if (entry === NULL) return;
-    dropOwned(this.store, this.owning, entry + this.valueAt);
-    this.store.free(entry);
+  /** Drops what an entry owns and frees its block. */
+  dropEntry(block: Address): void {
+    if (this.headBytes !== 0) dropBlock(this.store, block);
+    else this.store.free(block);
   }
 
   /** Takes all entries of a shard out by one store, then drops them. */
@@ -512,14 +518,14 @@ export class MapCore {
     let bits = LEAST_SLOT_BITS;
     while (2 ** bits < 2 * (i32[shard + COUNT]! + 1)) bits++;
     if (bits > MOST_SLOT_BITS) return false;
-    const size = this.slots.stride * 4 * 2 ** bits + (this.cells === undefined ? 0 : layout.LINK_BYTES);
-    const address = store.allocZeroed(size, layout.TABLE_ALIGN);
+    const linkBytes = this.cells === undefined ? 0 : layout.LINK_BYTES;
+    const address = store.allocZeroed(this.slots.stride * 4 * 2 ** bits + linkBytes, layout.TABLE_ALIGN);
     if (address === NULL) return false;
     const lock = this.locks[(shard - this.first) >>> SHARD_SHIFT]!;
     let unused = address;
     lock.acquire();
     try {
-      // Another thread may have been here in between, or filled what was to be room.
+      // Another thread may have been here in between.
       if (i32[shard + TABLE] === seen && 2 ** bits >= 2 * i32[shard + COUNT]!) {
         unused = this.#swap(shard, seen, address | bits);
       }
@@ -573,8 +579,6 @@ export class MapCore {
     this.i32[shard + USED] = used;
   }
 
-  // ── Checks ──────────────────────────────────────────────────────────────────────────────────────
-
   /**
    * Checks the numbered invariants, shard by shard under its lock.
    *
@@ -592,6 +596,4 @@ export class MapCore {
   }
 }
 
-function yes(): true {
-  return true;
-}
+const yes = (): true => true;

@@ -136,6 +136,8 @@ function checkShards(home: ContainerStore, address: Address): void {
 
 /** Frees a map with all that it holds. */
 export function destroyMap(home: ContainerStore, address: Address): void {
+  // From here on it is this thread's own: should it die, all of it is found.
+  home.tryAdopt(address);
   dropBlock(home, address);
 }
 

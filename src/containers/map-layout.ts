@@ -8,6 +8,7 @@
  *     table   │ address of the slots, a multiple of 64 │ open 1 │ log2 of their number 5 │  0: no slots yet
  *
  *     entry   ┌ key 4 or 8 ┬ value ┐       or      ┌ bytes of the key u32 ┬ value ┬ key, UTF-8, zeros ┐
+ *             ┌ kind ┬ hash of the value's field ┬ as above ┐   where the value owns: see structs/drop.ts
  *     slot    ┌ mark u32 ┬ hash of the key u32 ┬ entry, if it fits ┐      mark   0 free, 1 deleted,
  *             ┌ mark u32 ┬ entry ┐  integer keys, scalar values           2 deleted and bound to its key,
  *                                                                         3 the entry lies in the slot,
@@ -18,7 +19,7 @@
  */
 
 import { alignUp } from '../memory/address.ts';
-import { type Dropper, kindWord, registerKind } from '../structs/drop.ts';
+import { type DropBlock, type Dropper, kindWord, OWNED_HEADER_BYTES, registerKind } from '../structs/drop.ts';
 import type { Field } from '../structs/field.ts';
 import { ScalarField } from '../structs/scalars.ts';
 
@@ -27,8 +28,6 @@ export const KEY_HASH = 2;
 export const SHARD_BITS = 3;
 /** Words of a slot. */
 export const STRIDE = 4;
-/** Bytes from the entry's start to the value. */
-const VALUE_AT = 5;
 /** What hashes start from: other keys collide in another map. */
 export const SEED = 6;
 /** Log2 of the number of marks; 0 where there are none. */
@@ -109,6 +108,8 @@ export interface Shape {
   readonly entryAt: number;
   /** How many bytes of a string fit into the entry in a slot: 0 for integers, -1 where entries are blocks. */
   readonly textRoom: number;
+  /** Bytes from the start of an entry's block to the entry: 8, kind and hash, where the value owns; else 0. */
+  readonly headBytes: number;
   /** Bytes of a key; 0 for strings, which lie at the end of their entries. */
   readonly keyBytes: number;
   /** Bytes from the entry's start. */
@@ -125,11 +126,12 @@ export function isCell(field: Field | undefined): boolean {
 }
 
 export function shapeOf(key: Field, value: Field | undefined): Shape {
-  const { size = 0, align = 1 } = value ?? {};
+  const { size = 0, align = 1, owning = [] } = value ?? {};
+  const headBytes = owning.length === 0 ? 0 : OWNED_HEADER_BYTES;
   if (key.kind === 'string') {
     const valueAt = alignUp(4, align);
     const entryBytes = alignUp(valueAt + size, 4);
-    const shape = { hashed: true, entryAt: HASHED_BYTES, keyBytes: 0, valueAt, entryBytes };
+    const shape = { hashed: true, entryAt: HASHED_BYTES, headBytes, keyBytes: 0, valueAt, entryBytes };
     if (!isCell(value)) return { ...shape, stride: HASHED_BYTES / 4, textRoom: -1 };
     // Two slots to a cache line where they leave room for a word or a name.
     const slotBytes = entryBytes <= 8 ? 32 : 48;
@@ -139,16 +141,15 @@ export function shapeOf(key: Field, value: Field | undefined): Shape {
   const entryAt = isCell(value) ? keyBytes : HASHED_BYTES;
   const valueAt = alignUp(entryAt + keyBytes, align) - entryAt;
   const entryBytes = alignUp(valueAt + size, 4);
-  const shape = { entryAt, keyBytes, valueAt, entryBytes };
+  const shape = { entryAt, headBytes, keyBytes, valueAt, entryBytes };
   if (!isCell(value)) return { ...shape, hashed: true, stride: HASHED_BYTES / 4, textRoom: -1 };
   const slotBytes = alignUp(entryAt + entryBytes, Math.max(keyBytes, align));
   return { ...shape, hashed: false, stride: slotBytes / 4, textRoom: 0 };
 }
 
 /** Writes what drops a map without knowing its fields. */
-export function layShape(u32: Uint32Array, base: number, { stride, valueAt }: Shape): void {
+export function layShape(u32: Uint32Array, base: number, { stride }: Shape): void {
   u32[base + STRIDE] = stride;
-  u32[base + VALUE_AT] = valueAt;
 }
 
 /** Slots of a table word. */
@@ -174,23 +175,20 @@ function dropMap(dropper: Dropper, address: number): void {
   for (let index = 0; index < shards; index++) {
     const shard = base + ((SHARDS_AT + index * SHARD_BYTES) >>> 2);
     const table = u32[shard + TABLE]!;
-    const next = u32[shard + NEXT]!;
     const doomed = u32[shard + DOOMED]!;
-    u32.fill(0, shard + NEXT, shard + DOOMED + 1);
-    if (next !== table) freeSlots(dropper, next);
-    if (doomed !== table) {
-      dropEntries(dropper, base, doomed);
-      if ((doomed & OPEN) === 0) freeSlots(dropper, doomed);
-    }
-    for (let old = u32[shard + RETIRED]!; old !== 0; ) {
-      const before = u32[linkOf(old, stride)]!;
-      if (old !== table) freeSlots(dropper, old);
-      old = before;
-    }
-    u32[shard + RETIRED] = 0;
-    u32[shard + TABLE] = 0;
+    if (u32[shard + NEXT] === table) u32[shard + NEXT] = 0;
+    freeSlots(dropper, shard + NEXT);
+    if (doomed !== table) dropEntries(dropper, base, doomed);
+    // An open one is retired too.
+    if (doomed === table || (doomed & OPEN) !== 0) u32[shard + DOOMED] = 0;
+    freeSlots(dropper, shard + DOOMED);
     dropEntries(dropper, base, table);
-    freeSlots(dropper, table);
+    // Where it was about to be retired it is freed with those.
+    if (u32[shard + RETIRED] === table) u32[shard + TABLE] = 0;
+    freeSlots(dropper, shard + TABLE);
+    for (let old = u32[shard + RETIRED]!; old !== 0; old = u32[shard + RETIRED]!) {
+      dropper.free(dropper.store.takeOut((shard + RETIRED) * 4, TABLE_BITS, u32[linkOf(old, stride)]!));
+    }
   }
   u32[base] = 0;
   dropper.free(address);
@@ -200,19 +198,38 @@ function dropMap(dropper: Dropper, address: number): void {
 function dropEntries(dropper: Dropper, base: number, table: number): void {
   const { u32 } = dropper.store.memory;
   // A set has no values: what its key's field owns elsewhere, its keys do not.
-  const owning = u32[base] === SET_KIND ? [] : dropper.owningOf(u32[base + 1]!);
+  const owns = u32[base] !== SET_KIND && dropper.owningOf(u32[base + 1]!).length > 0;
   const stride = u32[base + STRIDE]!;
   const first = slotsAddress(table) >>> 2;
   for (let slot = first; slot < first + stride * slotCount(table); slot += stride) {
-    const entry = u32[slot]!;
-    if (entry <= TAKEN) continue;
-    dropper.pushOwned(owning, entry + u32[base + VALUE_AT]!);
-    dropper.free(entry);
+    if (u32[slot]! <= TAKEN) continue;
+    const entry = dropper.store.takeOut(slot * 4);
+    if (owns) dropper.push(entry);
+    else dropper.free(entry);
   }
 }
 
-function freeSlots(dropper: Dropper, table: number): void {
-  if (table !== 0) dropper.free(slotsAddress(table));
+/** How the entry is dropped whose value lies so many bytes behind its head. */
+function dropEntryWith(valueAt: number): DropBlock {
+  return (dropper, address) => {
+    const hash = dropper.store.memory.u32[(address >>> 2) + 1]!;
+    dropper.pushOwned(dropper.owningOf(hash), address + OWNED_HEADER_BYTES + valueAt);
+    dropper.free(address);
+  };
+}
+
+const NEAR_ENTRY = registerKind(kindWord('ENT4'), 'an entry of a SharedMap', dropEntryWith(4));
+const FAR_ENTRY = registerKind(kindWord('ENT8'), 'an entry of a SharedMap', dropEntryWith(8));
+
+/** The kind word of the entries of a map whose values own. */
+export function entryKind({ valueAt }: Shape): number {
+  return valueAt === 4 ? NEAR_ENTRY : FAR_ENTRY;
+}
+
+/** Frees the slots of the table that a word names. The word is 0 then. */
+function freeSlots(dropper: Dropper, word: number): void {
+  const slots = dropper.store.takeOut(word * 4, TABLE_BITS);
+  if (slots !== 0) dropper.free(slots);
 }
 
 /** The kind word of a SharedMap. */

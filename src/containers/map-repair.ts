@@ -106,12 +106,13 @@ export function verifyShard(core: MapCore, index: number): void {
   if (u32[shard + NEXT] !== 0 || u32[shard + DOOMED] !== 0)
     throw wrong(shard + NEXT, 'a change is half done');
   const taken = core.slots.taken(table);
+  const least = core.headBytes + core.shape.entryBytes;
   for (const slot of taken) {
     const mark = u32[slot]!;
-    if (mark !== TAKEN) checkBlock(core, mark, core.shape.entryBytes, slot);
+    if (mark !== TAKEN) checkBlock(core, mark, least, slot);
     const hash = core.keys.encodeAt(core.entryOf(slot));
     if (core.fits !== (mark === TAKEN)) throw wrong(slot, 'an entry of a map is not where it fits');
-    if (mark !== TAKEN) checkBlock(core, mark, core.shape.entryBytes + core.keys.extraBytes, slot);
+    if (mark !== TAKEN) checkBlock(core, mark, least + core.keys.extraBytes, slot);
     if (core.shardOf(hash) !== shard) throw wrong(slot, 'a key lies in the wrong shard of its map');
     if (hash !== slots.hashAt(slot)) throw wrong(slot, 'a slot has not the hash of its key');
     if (slots.find(table, hash) !== slot) throw wrong(slot, 'a key of a map is not found, or there twice');

@@ -158,16 +158,18 @@ export class HashedSlots extends Slots {
   /** The last address where an entry can lie. */
   private readonly limit: number;
   private readonly entryAt: number;
+  private readonly headBytes: number;
 
   constructor(memory: Memory, keys: Keys, shape: layout.Shape) {
     super(memory, keys, shape.stride);
+    this.headBytes = shape.headBytes;
     this.limit = memory.byteLength - shape.entryBytes;
     this.entryAt = shape.entryAt;
   }
 
   override find(table: number, hash: number): number {
     if (table === 0) return -1;
-    const { i32, keys, limit, stride, entryAt } = this;
+    const { i32, keys, limit, stride, entryAt, headBytes } = this;
     const first = (table & ~TABLE_BITS) >>> 2;
     const last = (1 << (table & SLOT_BITS)) - 1;
     let at = hash & last;
@@ -176,7 +178,7 @@ export class HashedSlots extends Slots {
       const mark = i32[slot]! >>> 0;
       if (mark === FREE) return -1;
       if (i32[slot + 1] === hash && mark > BOUND) {
-        const entry = mark === TAKEN ? slot * 4 + entryAt : mark;
+        const entry = mark === TAKEN ? slot * 4 + entryAt : mark + headBytes;
         if (entry <= limit && keys.matches(entry)) return slot;
       }
       at = (at + 1) & last;

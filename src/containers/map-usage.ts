@@ -123,10 +123,10 @@ export class Usage {
 
   /** What an entry counts for, in bytes: its block and those that its value owns. */
   weightOfBlock(entry: number): number {
-    const { store, u32, owning, valueAt } = this.#core;
+    const { store, u32, owning, headBytes, valueAt } = this.#core;
     let bytes = store.sizeOf(entry as Address);
     for (const offset of owning) {
-      const owned = u32[(entry + valueAt + offset) >>> 2] as Address;
+      const owned = u32[(entry + headBytes + valueAt + offset) >>> 2] as Address;
       if (owned !== 0) bytes += store.sizeOf(owned);
     }
     return bytes;

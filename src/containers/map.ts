@@ -357,7 +357,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
     }
     if (entry === NULL) return value;
     try {
-      return (this.field.take ?? this.load)(entry + core.valueAt);
+      return (this.field.take ?? this.load)(entry + core.headBytes + core.valueAt);
     } finally {
       core.dropEntry(entry);
     }

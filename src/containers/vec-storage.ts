@@ -60,12 +60,12 @@ function dropVec(dropper: Dropper, address: number): void {
   const layout = layouts.find(u32[head + 1]!);
   const data = u32[head + DATA]!;
   u32[head + SELF] = 0;
-  if (layout !== undefined && layout.owning.length > 0) {
+  if (data !== NULL && layout !== undefined && layout.owning.length > 0) {
     checkExtent(memory, address, layout.size);
     const end = data + u32[head + LENGTH]! * layout.size;
     for (let element = data; element < end; element += layout.size) dropper.pushOwned(layout.owning, element);
   }
-  if (data !== NULL) dropper.free(data);
+  if (data !== NULL) dropper.free(dropper.store.takeOut((head + DATA) * 4));
   dropper.free(address);
 }
 

@@ -127,8 +127,8 @@ export class Arena implements Allocator, StructStore {
   }
 
   /** As the heap's: what a cell owns lies there. */
-  takeOut(cell: number): Address {
-    return this.#parent.takeOut(cell);
+  takeOut(cell: number, flags?: number, after?: number): Address {
+    return this.#parent.takeOut(cell, flags, after);
   }
 
   /** How often the block at `address` was freed: an arena's blocks are not told apart, so 0; -1 for no block. */

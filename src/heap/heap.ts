@@ -453,8 +453,8 @@ export class Heap implements Allocator, StructStore {
   }
 
   /** Takes a block out of the cell that owns it: see sync/deed.ts. */
-  takeOut(cell: number): Address {
-    return takeOut(this, cell);
+  takeOut(cell: number, flags?: number, after?: number): Address {
+    return takeOut(this, cell, flags, after);
   }
 
   /** See `Locked.tryAdopt`. */

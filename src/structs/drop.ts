@@ -8,6 +8,11 @@
  * that the heap's registry keeps under the hash: any thread can drop what another one has made. The files
  * of the kinds (`containers/`) say here how theirs are dropped.
  *
+ * The rule by which nothing is lost when a thread dies, and nothing dropped twice: a block that owns starts
+ * with its kind, from before it owns to after. What it owns is SHARED, so the dead thread's LIVE blocks are
+ * dropped each by itself; each cell is emptied first (`takeOut`), so dropping may be cut short and begun again.
+ * A block without a kind (`heap.new`, arrays of structs) is only freed then: what it owns stays.
+ *
  * What is still to be dropped waits in a list of addresses, so a chain of a million nodes needs no stack.
  * The thread that drops must be the only one that uses what it drops, as with `free`.
  */
@@ -26,7 +31,7 @@ export interface DropStore {
   readonly layouts: LayoutRegistry;
   free(address: Address): void;
   /** See `StructStore`. */
-  takeOut(cell: number): Address;
+  takeOut(cell: number, flags?: number, after?: number): Address;
 }
 
 /** Frees a block of one kind; what it owns goes to `dropper.push`. */
@@ -87,8 +92,9 @@ export class Dropper {
     return this.store.layouts.find(hash)?.owning ?? [];
   }
 
-  /** Frees a block. */
+  /** Frees a block. It is of no kind any more, so that nobody takes it for one before it is written to. */
   free(address: number): void {
+    this.store.memory.u32[address >>> 2] = 0;
     this.store.free(address as Address);
   }
 

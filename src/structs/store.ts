@@ -25,6 +25,6 @@ export interface StructStore {
    * address is no block's start (an element of an array, say): then nothing is marked.
    */
   tryShare(address: Address): boolean;
-  /** Takes a block out of the cell that owns it: it is this thread's then. Returns 0 when there was none. */
-  takeOut(cell: number): Address;
+  /** Takes a block out of the cell that owns it: see `takeOut` in sync/deed.ts. */
+  takeOut(cell: number, flags?: number, after?: number): Address;
 }

@@ -125,15 +125,17 @@ export interface Taker {
 /**
  * Takes a block out of the cell that owns it, so that at every store it is the cell's or the thread's.
  *
- * @param cell address of the cell, which holds 0 then
+ * @param cell address of the cell
+ * @param flags 63 where the cell's low 6 bits are no part of the address, else 0
+ * @param after what the cell holds then
  * @returns the block, this thread's now; 0 when there was none
  */
-export function takeOut(taker: Taker, cell: number): Address {
+export function takeOut(taker: Taker, cell: number, flags: number = 0, after: number = 0): Address {
   const { u32 } = taker.memory;
-  const block = u32[cell >>> 2]! as Address;
+  const block = ((u32[cell >>> 2]! & ~flags) >>> 0) as Address;
   if (block === 0) return block;
-  noteDeed(taker.thread, block, cell, TAKE);
-  u32[cell >>> 2] = 0;
+  noteDeed(taker.thread, block, flags === 0 ? cell : cell | FLAGGED, TAKE);
+  u32[cell >>> 2] = after;
   taker.tryAdopt(block);
   clearDeed(taker.thread);
   return block;

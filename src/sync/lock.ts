@@ -9,7 +9,8 @@
  *     word       0                  free
  *                owner              held, nobody sleeps
  *                owner, contended   held, a waiter may sleep: the release must wake one
- *                poisoned           its owner died, and what it guards could not be repaired
+ *                orphaned           as of a dead owner: who was to repair what it guards gave up
+ *                poisoned           its owner died, and what it guards cannot be repaired
  *
  * One compare-and-swap takes the lock and names the owner, so a dead owner is always known. Who waits looks
  * at it every 50 ms at least. When the owner is gone the waiter takes the lock over, by one compare-and-swap
@@ -42,8 +43,10 @@ export const LOCK_BYTES = 8;
 /** The bit that a waiter sets before it sleeps. */
 export const CONTENDED = 1 << 31;
 const OWNER = ~CONTENDED;
-/** As an owner: slot 0, which no thread has. */
+// As owners: of slot 0, which no thread has.
 const POISONED = 1 << 8;
+/** Who inherited the lock gave up before what it guards was repaired: that is for the next one. */
+const ORPHANED = 2 << 8;
 
 /** What {@link Lock.lookAtOwner} answers when it took the lock over. */
 export const INHERITED = -1;
@@ -64,7 +67,8 @@ export interface LockOptions {
   readonly thread?: Thread;
   /**
    * Puts right what the lock guards, wherever in it a thread died. Called with the lock held, in the thread
-   * that took it over, before `acquire` returns. When it throws the lock is poisoned for all.
+   * that took it over, before `acquire` returns. When it throws HeapCorruptionError the lock is poisoned for
+   * all; after any other error the next one who wants the lock repairs.
    */
   readonly repair?: (() => void) | undefined;
 }
@@ -145,7 +149,7 @@ export abstract class Lock {
     const inherited = this.#inherit(seen);
     if (inherited) this.#push();
     words[thread.pending] = 0;
-    if (inherited) this.#repairOrPoison();
+    if (inherited) this.#repairOrGiveUp();
     else if ((seen & OWNER) === POISONED) throw this.#poisonedError();
     return inherited;
   }
@@ -232,7 +236,8 @@ export abstract class Lock {
 
   /** Takes the lock over from the owner that was seen, if that one is gone. Others may sleep behind it. */
   #inherit(seen: number): boolean {
-    if (!this.thread.isGone(seen & OWNER)) return false;
+    const owner = seen & OWNER;
+    if (owner !== ORPHANED && !this.thread.isGone(owner)) return false;
     return compareExchange(this.i32, this.index, seen, this.thread.token | CONTENDED) === seen;
   }
 
@@ -255,7 +260,7 @@ export abstract class Lock {
       throw error;
     }
     this.#push();
-    if (inherited) this.#repairOrPoison();
+    if (inherited) this.#repairOrGiveUp();
   }
 
   /** The lock was taken: it goes onto the thread's record. */
@@ -267,11 +272,12 @@ export abstract class Lock {
   }
 
   /** Requires: lock held. */
-  #repairOrPoison(): void {
+  #repairOrGiveUp(): void {
     try {
       this.#repair?.();
     } catch (error) {
-      this.poison();
+      if (error instanceof HeapCorruptionError) this.poison();
+      else this.#giveUp(ORPHANED);
       throw error;
     }
   }
@@ -281,8 +287,12 @@ export abstract class Lock {
    * `HeapCorruptionError`. Requires: lock held.
    */
   poison(): void {
+    this.#giveUp(POISONED);
+  }
+
+  #giveUp(word: number): void {
     this.#leaveRecord();
-    atomicStore(this.i32, this.index, POISONED);
+    atomicStore(this.i32, this.index, word);
     notify(this.i32, this.index, EVERYBODY);
     this.thread.words[this.thread.pending] = 0;
   }

@@ -100,6 +100,35 @@ describe.each([ParkLock, SpinLock])('$name', (LockClass) => {
     lock.release();
   });
 
+  test.each(['acquire', 'tryAcquire'] as const)(
+    'is left to the next one when the repair did not come to its end in %s',
+    async (form) => {
+      const victim = threadIn(1);
+      lockOf(victim).acquire();
+      gone.add(victim.token);
+      const heir = threadIn(2);
+      const late = lockOf(heir, () => {
+        throw new LockTimeoutError(128, 7, 'another', 20);
+      });
+      for (let round = 0; round < 2; round++) {
+        expect(() => late[form]()).toThrow('another');
+        expect([memory.i32[heir.held], memory.i32[heir.pending]]).toEqual([0, 0]);
+        expect(late.owner).not.toBe(heir.token);
+      }
+      let repairs = 0;
+      const repair = (): void => {
+        repairs++;
+      };
+      const next = lockOf(threadIn(3), repair);
+      expect(next[form]()).toBe(true);
+      expect(repairs).toBe(1);
+      next.release();
+      // Who gave up may take it as anybody.
+      await lockOf(heir, repair).acquireAsync();
+      expect(repairs).toBe(1);
+    },
+  );
+
   test('is poisoned when the repair fails: for everybody, for good', async () => {
     const victim = threadIn(1);
     lockOf(victim).acquire();

@@ -29,6 +29,8 @@ export interface Strategy {
   atBlock(ready: number, running: number): number;
   /** The running thread spins. */
   spins(running: number): void;
+  /** Whether a thread that waits is waited for: the others go on when it has ended. */
+  readonly inTurn?: boolean;
 }
 
 /** The strategy's answer that ends the running thread there, as `worker.terminate()` does. */
@@ -341,11 +343,11 @@ export function wake(view: View, index: number, count: number): number {
   return woken;
 }
 
-/** Nobody is ready: lets spinners look, or the time pass. */
+/** Nobody who is to go on is ready: lets spinners look, or the time pass. */
 function idle(): void {
   if (spinning !== 0 && storesAtIdle !== stores) {
     storesAtIdle = stores;
-    ready = spinning;
+    ready |= spinning;
     spinning = 0;
     return;
   }
@@ -371,7 +373,7 @@ function idle(): void {
   clock += SLICE_MS / 10;
   steps += 10;
   if (steps > mostSteps) throw new ScheduleError('livelock: every thread spins');
-  ready = spinning;
+  ready |= spinning;
   spinning = 0;
 }
 
@@ -438,8 +440,10 @@ export function run(
   next = strategy.atBlock(ready, 0);
   for (let left = bodies.length; left > 0; ) {
     if (next === 0) {
-      while (ready === 0) idle();
-      next = strategy.atBlock(ready, running);
+      const stays = strategy.inTurn === true && running !== 0 && (dead & (1 << running)) === 0;
+      const eligible = stays ? 1 << running : -1;
+      while ((ready & eligible) === 0) idle();
+      next = strategy.atBlock(ready & eligible, running);
     }
     if (next === KILL) {
       kill(running);

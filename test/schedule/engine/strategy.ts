@@ -219,6 +219,7 @@ export class Exhaustive implements Strategy {
 
 /** Runs one thread after the other, and ends some of them at a step of their own. */
 export class Crashes implements Strategy {
+  readonly inTurn = true;
   /** How many threads came to their step. */
   struck = 0;
   private readonly at: readonly number[];

@@ -59,7 +59,13 @@ export function onHeap<P, W>(scene: HeapScene<P, W>): Scenario<Shared<P, W>> {
       const { largestFree, liveBlocks, capacity } = heap.stats();
       const whole = before.largestFree + capacity - before.capacity;
       if (largestFree !== whole || liveBlocks !== before.liveBlocks) {
-        const blocks = `${liveBlocks} blocks are live, not ${before.liveBlocks}`;
+        const left = [...heap.blocks()]
+          .filter(({ state }) => state !== 'free' && state !== 'hand')
+          .map(
+            ({ address, size, state, owner }) =>
+              `${size} bytes at ${address} ${state} ${owner} ${heap.memory.u32[address / 4]!.toString(16)}`,
+          );
+        const blocks = `${liveBlocks} blocks are live, not ${before.liveBlocks}: ${left.join(', ')}`;
         throw new Error(`at the end ${blocks}; the largest piece is ${largestFree}, not ${whole}`);
       }
     },
