@@ -76,8 +76,16 @@ export const RACING_FREES: readonly AllowedRace[] = [
 export const CHANNEL_RUNS: readonly AllowedRace[] = [
   {
     reason: 'a cell behind the first of a run: who sees it early claims it by a swap, and is not confirmed',
-    between: ['Channel.isIn', 'Channel.put', 'Channel.putMany', 'Channel.poll', 'Channel.pollMany'],
-    and: ['Channel.freeRun', 'Channel.publishRun'],
+    between: [
+      'ChannelCells.isIn',
+      'Channel.put',
+      'Channel.putMany',
+      'Channel.poll',
+      'Channel.pollMany',
+      'Channel.runOf',
+      'Channel.voided',
+    ],
+    and: ['Channel.freeRun', 'Channel.publishRun', 'Channel.emptyRest', 'ChannelCells.inherit'],
   },
 ];
 
