@@ -30,7 +30,7 @@ import * as addresses from '../memory/address.ts';
 import { type Address, KiB } from '../memory/address.ts';
 import { Memory } from '../memory/memory.ts';
 import { releaseView } from '../structs/deleted-view.ts';
-import { dropOrFree, dropOwned } from '../structs/drop.ts';
+import { dropOrFree, dropTailed, layTail } from '../structs/drop.ts';
 import type { AnyStructType, Init, View } from '../structs/inference.ts';
 import { LayoutRegistry } from '../structs/registry.ts';
 import type { StructStore } from '../structs/store.ts';
@@ -411,7 +411,7 @@ export class Heap implements Allocator, StructStore {
   delete(view: Placed): void {
     if (typeof view !== 'object' || view === null) throw new TypeError('delete wants a view');
     if (view.address === NULL) throw new InvalidFreeError(NULL, 'the view was deleted already');
-    dropFields(this, view);
+    dropTailed(this, owningOf(view), view.address);
     this.#allocator.free(view.address);
     releaseView(view);
   }
@@ -447,6 +447,11 @@ export class Heap implements Allocator, StructStore {
   /** Takes a block out of the cell that owns it: see sync/deed.ts. */
   takeOut(cell: number, flags?: number, after?: number): Address {
     return takeOut(this, cell, flags, after);
+  }
+
+  /** Notes which struct lies in a block of this thread: see structs/drop.ts. */
+  layTail(address: Address, hash: number): void {
+    layTail(this, address, hash);
   }
 
   /** See `Locked.tryAdopt`. */
@@ -579,14 +584,6 @@ export class Heap implements Allocator, StructStore {
       ...this.stats(),
     };
   }
-}
-
-/** Drops what a view's struct owns. Throws first when its block cannot be freed. */
-function dropFields(heap: Heap, view: Placed): void {
-  const owning = owningOf(view);
-  if (owning.length === 0) return;
-  heap.sizeOf(view.address);
-  dropOwned(heap, owning, view.address);
 }
 
 /** What a detached handle has in place of all that it gave up. */

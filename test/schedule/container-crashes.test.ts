@@ -1,4 +1,7 @@
 import { crashAll } from './exploring.ts';
 import * as scenarios from './scenarios/container-crashes.ts';
 
-crashAll('container-crashes', scenarios);
+/** What is not recovered yet. A name whose test passes is to be taken out. */
+const pending = ['vecDestroy'];
+
+crashAll('container-crashes', scenarios, pending);
