@@ -1,7 +1,7 @@
 /** The README's examples run as they stand; `// …` behind a console.log is what it must print. */
 
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -12,10 +12,11 @@ const folder = join(root, 'dist', 'readme');
 
 interface Program {
   readonly line: number;
+  readonly section: number;
   readonly files: Map<string, string>;
 }
 
-/** Each fence is a program; fences in a row that name their files are one. */
+/** Each fence is a program; fences of a section that name their files are one. */
 function programsOf(markdown: string): Program[] {
   const programs: Program[] = [];
   const fences = /^```js\n([\s\S]*?)^```$/gm;
@@ -24,10 +25,16 @@ function programsOf(markdown: string): Program[] {
     const name = /^\/\/ (\S+\.js)$/m.exec(code.split('\n')[0] as string)?.[1];
     const line = markdown.slice(0, fence.index).split('\n').length;
     const last = programs.at(-1);
-    if (name !== undefined && last !== undefined && !last.files.has('main.mjs') && !last.files.has(name)) {
+    const section = markdown.slice(0, fence.index).split(/^## /m).length;
+    if (
+      name !== undefined &&
+      last?.section === section &&
+      !last.files.has('main.mjs') &&
+      !last.files.has(name)
+    ) {
       last.files.set(name, code);
     } else {
-      programs.push({ line, files: new Map([[name ?? 'main.mjs', code]]) });
+      programs.push({ line, section, files: new Map([[name ?? 'main.mjs', code]]) });
     }
   }
   return programs;
@@ -66,4 +73,18 @@ describe("the README's examples", () => {
       expect(printed.trimEnd().split('\n')).toEqual(lines);
     });
   }
+});
+
+describe('the table of guarantees', () => {
+  const markdown = readFileSync(join(root, 'README.md'), 'utf8');
+  const table = /^## Guarantees\n([\s\S]*?)^## /m.exec(markdown)?.[1] ?? '';
+  const names = [...table.matchAll(/`([a-z]+\/[a-z-]+)`[^|\n]*\|$/gm)].map((match) => match[1] as string);
+
+  it('names tests for each fault', () => {
+    expect(names.length).toBeGreaterThan(20);
+  });
+
+  it.each([...new Set(names)])('%s is there', (name) => {
+    expect(existsSync(join(root, 'test', `${name}.test.ts`))).toBe(true);
+  });
 });

@@ -120,7 +120,8 @@ export class Memory {
     const first = address >>> 3;
     const units = size >>> 3;
     for (let unit = first + units - 1; unit >= first; unit--) this.f64[unit] = 0;
-    for (let at = size & ~7; at < size; at++) this.u8[address + at] = 0;
+    if ((size & 4) !== 0) this.u32[(first + units) * 2] = 0;
+    for (let at = size & ~3; at < size; at++) this.u8[address + at] = 0;
   }
 
   #checkRange(address: number, size: number, align: number): void {

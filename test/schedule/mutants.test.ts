@@ -121,8 +121,8 @@ const mutants: readonly Mutant[] = [
     mutations: [
       {
         file: 'src/channels/waiting.ts',
-        from: "if (condition.isReady()) return 'ready';\n      const left = deadline - performance.now();\n      if (left <= 0) return 'time is up';\n      wait(",
-        to: "const left = deadline - performance.now();\n      if (left <= 0) return 'time is up';\n      wait(",
+        from: "if (condition.isReady()) return 'ready';\n      const left = deadline - performance.now();\n      if (left <= 0) return 'time is up';\n      const woken = wait(",
+        to: "const left = deadline - performance.now();\n      if (left <= 0) return 'time is up';\n      const woken = wait(",
       },
     ],
     finds: /lost wake-up/,
