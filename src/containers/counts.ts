@@ -68,10 +68,7 @@ const FIRST_NAP_MS = 0.05;
 
 /** The kind word of what Arcs share. */
 export const TARGET_KIND: number = registerKind(kindWord('ARC_'), 'Arc target', (dropper, address) => {
-  const store = storeOf(dropper);
-  // It was its thread's own: a thread died while it dropped it. Of those with Weaks it is nobody's.
-  noteDeed(store.thread, address, 0, OWN);
-  store.tryShare(address as Address);
+  // It was its thread's own: a thread died while it dropped it.
   endPayload(dropper, address as Address);
 });
 /** Its kind word once the payload was dropped. */
@@ -101,11 +98,16 @@ export const WEAK_KIND: number = registerKind(kindWord('AWEK'), 'Weak', (dropper
 
 /**
  * The last strong reference is gone: the payload's fields go, and the weak reference of all strong ones.
- * Requires: this thread's deed says that the target is its own.
+ * Requires: this thread's deed, or the header, says that the target is its own. The fields want the deed for
+ * themselves, so the header says it for as long; of those with Weaks a target is nobody's.
  */
 function endPayload(dropper: Dropper, target: Address): void {
   const store = storeOf(dropper);
+  store.tryAdopt(target);
+  clearDeed(store.thread);
   dropper.pushOwned(dropper.owningOf(hashAt(store, target)), target + PAYLOAD);
+  noteDeed(store.thread, target, 0, OWN);
+  store.tryShare(target);
   if (takeOff(store, target, target, END, target + WEAK) === 0) freeTarget(store, target);
 }
 
@@ -113,6 +115,7 @@ function endPayload(dropper: Dropper, target: Address): void {
 function freeTarget(store: ContainerStore, target: Address): void {
   store.tryAdopt(target);
   clearDeed(store.thread);
+  store.memory.u32[target >>> 2] = 0;
   store.free(target);
 }
 

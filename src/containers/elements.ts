@@ -13,11 +13,19 @@ import { OutOfMemoryError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
 import type { ViewConstructor } from '../memory/memory.ts';
 import { typedArrayOf } from '../structs/array-field.ts';
-import { Dropper, dropOwned } from '../structs/drop.ts';
+import { Dropper, dropBlock, kindWord, registerKind } from '../structs/drop.ts';
 import type { BoundField, Field } from '../structs/field.ts';
 import { registerLayout } from '../structs/schema.ts';
+import { clearDeed, noteMove } from '../sync/deed.ts';
+import { HEADER_BYTES, layHeader } from './container.ts';
 import { swapOwned } from './owning-cell.ts';
 import { type ContainerStore, homeOf } from './store.ts';
+
+const STAGED = registerKind(kindWord('STGD'), 'a staged element', (dropper, address) => {
+  const hash = dropper.store.memory.u32[(address >>> 2) + 1]!;
+  dropper.pushOwned(dropper.owningOf(hash), address + HEADER_BYTES);
+  dropper.free(address);
+});
 
 const known = new WeakMap<ContainerStore, WeakMap<Field, Elements>>();
 
@@ -91,19 +99,19 @@ export class Elements<E extends Field = Field> {
   }
 
   /**
-   * A block that holds the value: the caller moves its bytes on and frees it.
+   * A block that holds the value behind kind and hash: the caller moves its bytes on and frees it.
    *
    * @throws OutOfMemoryError, or what writing throws
    */
   stage(given: unknown): Address {
     const { home, stride, owning, name } = this;
-    const block = home.allocZeroed(stride);
+    const block = home.allocZeroed(HEADER_BYTES + stride);
     if (block === NULL) throw new OutOfMemoryError(stride, `an element, ${name}`);
+    if (owning.length > 0) layHeader(home, block, STAGED, this.hash);
     try {
-      this.bound.write(block, given);
+      this.bound.write(block + HEADER_BYTES, given);
     } catch (error) {
-      dropOwned(home, owning, block);
-      home.free(block);
+      this.unstage(block);
       throw error;
     }
     return block;
@@ -111,8 +119,21 @@ export class Elements<E extends Field = Field> {
 
   /** Drops and frees what was staged, when it cannot be moved on. */
   unstage(block: Address): void {
-    dropOwned(this.home, this.owning, block);
-    this.home.free(block);
+    if (this.owning.length > 0) dropBlock(this.home, block);
+    else this.home.free(block);
+  }
+
+  /** Moves what was staged to `address`, by the store of `length` at `word`, and frees the block. */
+  moveStaged(staged: Address, address: number, word: number, length: number): void {
+    const { home } = this;
+    const { u32 } = home.memory;
+    noteMove(home.thread, staged, word, length);
+    this.copy(staged + HEADER_BYTES, address);
+    // Publishes: the element. Pairs with the loads of the length by readers.
+    u32[word >>> 2] = length;
+    u32[staged >>> 2] = 0;
+    clearDeed(home.thread);
+    home.free(staged);
   }
 
   /** Copies the bytes of one element. */
@@ -141,19 +162,19 @@ export class Elements<E extends Field = Field> {
   }
 
   /**
-   * Moves what was staged to the place of an element, what this one cell owns by one store.
+   * Moves what was staged to the place of an element, what each cell owns by one store.
    *
    * @returns what drops what the element owned
    */
   replace(staged: Address, address: number): Dropper {
     const { home, owning, stride } = this;
-    if (owning.length === 1 && stride === 4) {
-      const dropper = new Dropper(home);
-      dropper.push(swapOwned(home, address, home.memory.u32[staged >>> 2]! as Address));
-      return dropper;
-    }
-    const dropper = this.dropper(address, 1);
-    this.copy(staged, address);
+    const from = staged + HEADER_BYTES;
+    const dropper = owning.length === 1 && stride === 4 ? new Dropper(home) : this.dropper(address, 1);
+    const owned = owning.map((offset) => home.takeOut(from + offset));
+    if (stride !== 4 || owning.length === 0) this.copy(from, address);
+    owning.forEach((offset, i) => {
+      dropper.push(swapOwned(home, address + offset, owned[i]!));
+    });
     return dropper;
   }
 }

@@ -48,7 +48,7 @@ const TEXT = 12;
 const GONE = 0;
 
 const NAME = 'SharedString';
-const STRING = registerKind(kindWord('STR_'), NAME, dropString);
+const STRING = registerKind(kindWord('STR_'), NAME, dropString, true);
 
 const AT_START: readonly number[] = Object.freeze([0]);
 

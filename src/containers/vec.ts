@@ -291,10 +291,7 @@ export class SharedVec<E extends Field = Field> extends VecStorage<E> {
       u32[this.head + LENGTH] = position;
       this.store.memory.u8.copyWithin(address + stride, address, data + length * stride);
     }
-    elements.copy(staged, address);
-    // Publishes: the element. Pairs with the loads of the length by readers.
-    u32[this.head + LENGTH] = length + 1;
-    elements.home.free(staged);
+    elements.moveStaged(staged, address, (this.head + LENGTH) * 4, length + 1);
     return length + 1;
   }
 

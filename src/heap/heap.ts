@@ -30,7 +30,7 @@ import * as addresses from '../memory/address.ts';
 import { type Address, KiB } from '../memory/address.ts';
 import { Memory } from '../memory/memory.ts';
 import { releaseView } from '../structs/deleted-view.ts';
-import { dropOrFree, dropOwned } from '../structs/drop.ts';
+import { dropOrFree, dropTailed, layTail } from '../structs/drop.ts';
 import type { AnyStructType, Init, View } from '../structs/inference.ts';
 import { LayoutRegistry } from '../structs/registry.ts';
 import type { StructStore } from '../structs/store.ts';
@@ -414,12 +414,7 @@ export class Heap implements Allocator, StructStore {
   delete(view: Placed): void {
     if (typeof view !== 'object' || view === null) throw new TypeError('delete wants a view');
     if (view.address === NULL) throw new InvalidFreeError(NULL, 'the view was deleted already');
-    const owning = owningOf(view);
-    if (owning.length > 0) {
-      // Throws before anything is dropped.
-      this.sizeOf(view.address);
-      dropOwned(this, owning, view.address);
-    }
+    dropTailed(this, owningOf(view), view.address);
     this.#allocator.free(view.address);
     releaseView(view);
   }
@@ -455,6 +450,11 @@ export class Heap implements Allocator, StructStore {
   /** Takes a block out of the cell that owns it: see sync/deed.ts. */
   takeOut(cell: number, flags?: number, after?: number): Address {
     return takeOut(this, cell, flags, after);
+  }
+
+  /** Notes which struct lies in a block of this thread: see structs/drop.ts. */
+  layTail(address: Address, hash: number): void {
+    layTail(this, address, hash);
   }
 
   /** See `Locked.tryAdopt`. */

@@ -30,6 +30,8 @@ export class Binding {
   open = false;
   /** Bytes. */
   size = 0;
+  /** Whether it owns anything. */
+  owns = false;
   /** Alignment - 1: address bits that must be 0. */
   mask = 0;
   /** The last address where the struct has room; above it views count as deleted. */
@@ -87,6 +89,7 @@ function fill(binding: Binding, type: AnyStructType, store: StructStore): void {
   binding.names = fields.map(({ name }) => name);
   binding.offsets = fields.map(({ offset }) => offset);
   binding.size = size;
+  binding.owns = type.owning.length > 0;
   binding.mask = align - 1;
   binding.limit = store.memory.byteLength - size;
   defineRowAccessors(binding);

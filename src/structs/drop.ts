@@ -11,7 +11,9 @@
  * The rule by which nothing is lost when a thread dies, and nothing dropped twice: a block that owns starts
  * with its kind, from before it owns to after. What it owns is SHARED, so the dead thread's LIVE blocks are
  * dropped each by itself; each cell is emptied first (`takeOut`), so dropping may be cut short and begun again.
- * A block without a kind (`heap.new`, arrays of structs) is only freed then: what it owns stays.
+ * What `heap.new` makes has a tail in the place of a kind. An array of structs has none: it is only freed then.
+ *
+ *     │ struct │ room │ 'TL' 16 · 0 8 · block generation 8 │ layout hash xor address │  at the end of the block
  *
  * What is still to be dropped waits in a list of addresses, so a chain of a million nodes needs no stack.
  * The thread that drops must be the only one that uses what it drops, as with `free`.
@@ -40,6 +42,8 @@ export type DropBlock = (dropper: Dropper, address: number) => void;
 interface Kind {
   readonly name: string;
   readonly drop: DropBlock;
+  /** Whether the word behind it is no layout hash. */
+  readonly isText: boolean;
 }
 
 const kinds = new Map<number, Kind>();
@@ -54,10 +58,11 @@ export function kindWord(text: string): number {
  * Says how blocks of a kind are dropped.
  *
  * @param word from `kindWord`, different for each kind
+ * @param isText whether the word behind it is no layout hash
  * @returns the word
  */
-export function registerKind(word: number, name: string, drop: DropBlock): number {
-  kinds.set(word, { name, drop });
+export function registerKind(word: number, name: string, drop: DropBlock, isText = false): number {
+  kinds.set(word, { name, drop, isText });
   return word;
 }
 
@@ -123,10 +128,60 @@ export function dropOwned(store: DropStore, owning: readonly number[], address: 
   dropper.run();
 }
 
-/** Drops the block at `address` when its kind is one that can be owned; any other is only freed. */
-export function dropOrFree(store: DropStore, address: Address): void {
-  if (kinds.has(store.memory.u32[address >>> 2]!)) dropBlock(store, address);
-  else store.free(address);
+/** Where blocks lie that are to be told by what is in them. */
+export interface ReclaimStore extends DropStore {
+  sizeOf(address: Address): number;
+  generationOf(address: Address): number;
+}
+
+/** Bytes of a tail. */
+export const TAIL_BYTES = 8;
+const TAIL = kindWord('\0\0TL');
+
+/** Notes at a block's end which struct lies in it. Zeroed bytes own nothing. */
+export function layTail(store: ReclaimStore, address: Address, hash: number): void {
+  const { u32 } = store.memory;
+  const end = (address + store.sizeOf(address)) >>> 2;
+  u32[end - 1] = hash ^ address;
+  u32[end - 2] = TAIL | store.generationOf(address);
+}
+
+/** Drops what a struct owns before its block is freed, and its tail. Throws first when `address` is no block. */
+export function dropTailed(store: ReclaimStore, owning: readonly number[], address: Address): void {
+  if (owning.length === 0) return;
+  const { u32 } = store.memory;
+  const end = (address + store.sizeOf(address)) >>> 2;
+  dropOwned(store, owning, address);
+  if (u32[end - 2]! >>> 8 === TAIL >>> 8) u32[end - 2] = 0;
+}
+
+/**
+ * Drops a block with what it owns, where kind or tail tell what that is; any other is only freed. Bytes of the
+ * user pass for a kind only with one of a dozen words in front and a registered hash behind it, or for a tail
+ * with 64 bits that are right for the block's address and generation.
+ */
+export function dropOrFree(store: ReclaimStore, address: Address): void {
+  const { u32 } = store.memory;
+  const size = store.sizeOf(address);
+  const end = (address + size) >>> 2;
+  const isTailed = size > TAIL_BYTES && u32[end - 2] === (TAIL | store.generationOf(address)) >>> 0;
+  const layout = isTailed ? store.layouts.find((u32[end - 1]! ^ address) >>> 0) : undefined;
+  if (layout !== undefined && layout.size + TAIL_BYTES <= size) {
+    dropTailed(store, layout.owning, address);
+    store.free(address);
+  } else if (isOfKind(store, address, size)) {
+    dropBlock(store, address);
+  } else {
+    store.free(address);
+  }
+}
+
+/** Whether a block starts with a kind and what can stand behind it. */
+function isOfKind({ memory: { u32 }, layouts }: DropStore, address: number, size: number): boolean {
+  const kind = kinds.get(u32[address >>> 2]!);
+  if (kind === undefined || size < OWNED_HEADER_BYTES) return false;
+  const hash = u32[(address >>> 2) + 1]!;
+  return kind.isText || hash === 0 || layouts.find(hash) !== undefined;
 }
 
 /** Drops the owned block at `address`; 0 is none. */

@@ -27,4 +27,6 @@ export interface StructStore {
   tryShare(address: Address): boolean;
   /** Takes a block out of the cell that owns it: see `takeOut` in sync/deed.ts. */
   takeOut(cell: number, flags?: number, after?: number): Address;
+  /** Notes which struct lies in a block, where recovery is to find that: see structs/drop.ts. */
+  layTail?(address: Address, hash: number): void;
 }

@@ -13,7 +13,7 @@
 import { OutOfMemoryError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
 import { type Binding, openBinding } from './binding.ts';
-import { dropOwned } from './drop.ts';
+import { dropOwned, TAIL_BYTES } from './drop.ts';
 import { type BoundField, Field, type init, type value } from './field.ts';
 import type { AnyStructType, FieldsOnly, Init, LooseSchema, schema, View } from './inference.ts';
 import { declareStruct } from './schema.ts';
@@ -232,10 +232,18 @@ export function viewAt<T extends AnyStructType>(type: T, store: StructStore, add
  */
 export function create<T extends AnyStructType>(type: T, store: StructStore, init?: Init<T>): View<T> {
   const binding = bindingOf(type, store);
-  const address: Address = store.allocZeroed(binding.size);
+  const address: Address = binding.owns ? allocOwning(binding, store) : store.allocZeroed(binding.size);
   if (address === NULL) throw new OutOfMemoryError(binding.size, `a ${type.name}`);
   if (init !== undefined) initialize(binding, store, address, init);
   return new binding.View(address) as never;
+}
+
+/** A zeroed block that says what lies in it: so what it owns is found when its thread dies. */
+function allocOwning({ size, type }: Binding, store: StructStore): Address {
+  if (store.layTail === undefined) return store.allocZeroed(size);
+  const address = store.allocZeroed(size + TAIL_BYTES);
+  if (address !== NULL) store.layTail(address, type.hash);
+  return address;
 }
 
 function initialize(binding: Binding, store: StructStore, address: Address, init: unknown): void {

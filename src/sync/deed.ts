@@ -15,6 +15,8 @@
  *     END    the target's kind word        as DROP; not begun yet: `block`, the target, is the thread's own
  *     LAST   as DROP, and the count is 1   as DROP; `block` is the thread's own
  *     OWN                                  `block` is the thread's own: noted so, or settled
+ *     MOVE   a word that says what owns    the word is `after`: what `block` owned is another's, and it is of no
+ *            what `block` owned            kind. If not, it owns that still (structs/drop.ts)
  *
  * `count` leads to a word │ count 24 │ slot 8 │ that names the thread while it is changed: containers/counts.ts.
  * Bit 0 of `link`: the cell's low 6 bits are flags. One deed at a time; written before what it tells of and
@@ -53,6 +55,8 @@ export const END = 5;
 export const LAST = 6;
 /** The block is the thread's own, whatever its header says. */
 export const OWN = 7;
+/** What a block owns goes to another, by the store of one word. */
+const MOVE = 8;
 
 /** Of `link`: the cell's low 6 bits are flags. */
 export const FLAGGED = 1;
@@ -97,6 +101,14 @@ export function noteCount(
   words[deed + COUNT] = count;
   words[deed + AFTER] = after;
   words[deed + OP] = op;
+}
+
+/** Notes that what `block` owns shall be another's once the word at `link` is `after`. */
+export function noteMove({ words, deed }: Thread, block: number, link: number, after: number): void {
+  words[deed + BLOCK] = block;
+  words[deed + LINK_WORD] = link;
+  words[deed + AFTER] = after;
+  words[deed + OP] = MOVE;
 }
 
 /** It turns out that the reference is the last one. Requires: the count word names this thread. */
@@ -151,6 +163,12 @@ export function takeOut(taker: Taker, cell: number, flags: number = 0, after: nu
  */
 export function settleDeed(memory: Memory, words: Int32Array, deed: number, slot: number): number {
   const block = words[deed + BLOCK]! >>> 0;
+  if (words[deed + OP] === MOVE) {
+    const { i32 } = memory;
+    if (i32[words[deed + LINK_WORD]! >>> 2] === words[deed + AFTER]) i32[block >>> 2] = 0;
+    words[deed + OP] = NONE;
+    return 0;
+  }
   const op = words[deed + OP]! & OPS;
   if (op === NONE || op === OWN) return op === NONE ? 0 : block;
   let own = 0;

@@ -18,6 +18,7 @@ import {
   noteCount,
   noteDeed,
   noteLast,
+  OWN,
   TAKE,
 } from '../../src/sync/deed.ts';
 import { Thread } from '../../src/sync/thread.ts';
@@ -96,6 +97,7 @@ test('moving into a field, out of it, and counting references are deeds', () => 
     [target, reference + 8, DROP],
     [target, expect.any(Number), DROP],
     [target, expect.any(Number), LAST],
+    [target, 0, OWN],
     [target, target, END],
     [target, target, LAST],
   ]);

@@ -181,21 +181,54 @@ export const vecShrink = editing((vec) => vec.shrink(), []);
 const Job = struct('Job', { id: u32, name: string });
 const NAME = 'a name that lies in a block of its own';
 
-export const boxMove: Scenario = crashing({
-  options,
-  bytes,
-  prepare: (heap) => {
-    Box.create(heap, Job, { id: 1, name: NAME }).drop();
-  },
-  victim: (heap) => () => {
-    Box.create(heap, Job, { id: 2, name: NAME }).move();
-  },
-  use(heap) {
-    const box = Box.create(heap, Job, { id: 3, name: NAME });
-    if (box.value.name !== NAME) throw new Error(`the box holds ${box.value.name}`);
-    box.drop();
-  },
-  finish: dropStrays,
+/** What a thread makes for itself and gives up again; others go on with Boxes. */
+function making(make: (heap: Heap) => void, room = bytes): Scenario {
+  return crashing({
+    options,
+    bytes: room,
+    prepare: (heap) => {
+      Box.create(heap, Job, { id: 1, name: NAME }).drop();
+      make(heap);
+      dropStrays(heap);
+    },
+    victim: (heap) => () => make(heap),
+    use(heap) {
+      const box = Box.create(heap, Job, { id: 3, name: NAME });
+      if (box.value.name !== NAME) throw new Error(`the box holds ${box.value.name}`);
+      box.drop();
+    },
+    finish: dropStrays,
+  });
+}
+
+export const boxMove = making((heap) => {
+  Box.create(heap, Job, { id: 2, name: NAME }).move();
+});
+export const structDelete = making((heap) => {
+  const job = heap.new(Job, { id: 2, name: NAME });
+  heap.delete(job);
+});
+export const mapDestroy = making((heap) => {
+  const map = SharedMap.create(heap, u32, string, { shards: 1 });
+  map.set(1, NAME).set(2, NAME);
+  map.destroy();
+});
+export const vecDestroy = making((heap) => {
+  const vec = SharedVec.create(heap, string);
+  vec.push(NAME, NAME);
+  vec.destroy();
+});
+export const arcLast = making((heap) => {
+  const arc = Arc.create(heap, Job, { id: 2, name: NAME });
+  const weak = arc.downgrade();
+  arc.drop();
+  weak.drop();
+});
+export const mutexDestroy = making((heap) => Mutex.create(heap, string, NAME).destroy());
+export const channelDestroy = making((heap) => {
+  const channel = Channel.create(heap, string, { capacity: 2 });
+  channel.send(NAME);
+  channel.destroy();
 });
 
 // ── Channels ────────────────────────────────────────────────────────────────────────────────────
