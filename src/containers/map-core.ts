@@ -27,7 +27,6 @@ import { type Address, NULL } from '../memory/address.ts';
 import * as atomics from '../memory/atomics.ts';
 import { dropBlock } from '../structs/drop.ts';
 import type { BoundField, Field } from '../structs/field.ts';
-import { hashOfField } from '../structs/schema.ts';
 import { clearDeed, FLAGGED, LINK, noteDeed, TAKE } from '../sync/deed.ts';
 import type { Lock } from '../sync/lock.ts';
 import { layHeader } from './container.ts';
@@ -75,6 +74,7 @@ export class MapCore {
   readonly valueAt: number;
   /** Bytes from the start of an entry's block to the entry. */
   readonly headBytes: number;
+  private readonly valueHash: number;
   private readonly entryAt: number;
   private readonly textRoom: number;
   private readonly shift: number;
@@ -89,6 +89,7 @@ export class MapCore {
     this.shape = layout.shapeOf(key, value);
     const { hashed, textRoom, entryAt, headBytes, valueAt, entryBytes } = this.shape;
     this.headBytes = headBytes;
+    this.valueHash = this.u32[base + 1]!;
     this.textRoom = textRoom;
     this.entryAt = entryAt;
     this.valueAt = valueAt;
@@ -267,7 +268,7 @@ export class MapCore {
       if (this.value !== undefined) {
         // Fields that the value leaves out are zero, and what owns has nothing to drop.
         store.memory.u8.fill(0, entry + this.valueAt, entry + shape.entryBytes);
-        if (headBytes !== 0) layHeader(store, block, layout.entryKind(shape), hashOfField(this.valueField!));
+        if (headBytes !== 0) layHeader(store, block, layout.entryKind(shape), this.valueHash);
         this.value.write(entry + this.valueAt, value);
       }
       // Again: a handler of exhaustion or the value's own code may have encoded another key.
