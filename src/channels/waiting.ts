@@ -12,7 +12,7 @@
  * that dies leaves nothing behind.
  *
  * Sleeps last 50 ms at most, after which the sleeper looks again: a wake-up that went to a thread which
- * died, or which had given up, costs a slice. The async forms do the same by `Atomics.waitAsync` (or a timer
+ * died, or which had given up, costs a slice. The async forms do the same by `waitAsync` (or a timer
  * that polls).
  *
  * Source: event counts, D. Reed and R. Kanodia, "Synchronization with eventcounts and sequencers", 1979.

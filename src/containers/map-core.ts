@@ -27,7 +27,7 @@ import { type Address, NULL } from '../memory/address.ts';
 import * as atomics from '../memory/atomics.ts';
 import { dropBlock } from '../structs/drop.ts';
 import type { BoundField, Field } from '../structs/field.ts';
-import { clearDeed, FLAGGED, LINK, noteDeed, TAKE } from '../sync/deed.ts';
+import { clearDeed, FLAGGED, LINK, noteDeed, TAKE, takeOut } from '../sync/deed.ts';
 import type { Lock } from '../sync/lock.ts';
 import { layHeader } from './container.ts';
 import { Cells } from './map-cells.ts';
@@ -36,6 +36,7 @@ import * as layout from './map-layout.ts';
 import { repairShard, verifyShard } from './map-repair.ts';
 import { HashedSlots, IntegerSlots, type Slots } from './map-slots.ts';
 import { Usage } from './map-usage.ts';
+import { swapOwned } from './owning-cell.ts';
 import type { ContainerStore } from './store.ts';
 
 const { VERSION, TABLE, COUNT, USED, NEXT, DOOMED, FREE, DELETED, TAKEN, OPEN, SHARD_SHIFT } = layout;
@@ -330,14 +331,7 @@ export class MapCore {
    * @returns the entry that was there
    */
   replace(shard: number, slot: number, entry: Address): Address {
-    const { store, u32 } = this;
-    const old = u32[slot]! as Address;
-    noteDeed(store.thread, entry, slot * 4, LINK | old);
-    store.tryShare(entry);
-    // Publishes: the entry, which is finished.
-    u32[slot] = entry;
-    store.tryAdopt(old);
-    clearDeed(store.thread);
+    const old = swapOwned(this.store, slot * 4, entry);
     this.usage?.replaced(shard, slot, old, entry);
     return old;
   }
@@ -420,13 +414,7 @@ export class MapCore {
     const { i32, store } = this;
     const table = i32[shard + DOOMED]!;
     for (const slot of this.slots.taken(table)) {
-      const entry = this.u32[slot]! as Address;
-      if (entry === TAKEN) continue;
-      noteDeed(store.thread, entry, slot * 4, TAKE);
-      i32[slot] = DELETED;
-      store.tryAdopt(entry);
-      clearDeed(store.thread);
-      this.dropEntry(entry);
+      if (this.u32[slot] !== TAKEN) this.dropEntry(takeOut(store, slot * 4, 0, DELETED));
     }
     if ((table & OPEN) === 0) return this.#giveUp(shard, DOOMED, 0);
     i32[shard + DOOMED] = 0;

@@ -19,8 +19,8 @@ import { dropBlock, dropOwned, kindWord, registerKind } from '../structs/drop.ts
 import type { AnyStructType } from '../structs/inference.ts';
 import type { StructStore } from '../structs/store.ts';
 import { assign, loadStruct, StructView } from '../structs/view.ts';
-import { clearDeed, LINK, noteDeed, TAKE } from '../sync/deed.ts';
 import { HEADER_BYTES, layHeader } from './container.ts';
+import { swapOwned } from './owning-cell.ts';
 import { type ContainerStore, homeOf } from './store.ts';
 
 /** The kind word of an owned struct. */
@@ -126,10 +126,7 @@ export function assignOwned(home: ContainerStore, cell: number, type: AnyStructT
   }
   const binding = bindingIn(type, home);
   const block = layOwned(home, binding);
-  noteDeed(home.thread, block, cell, LINK);
-  home.tryShare(block);
-  home.memory.u32[cell >>> 2] = block;
-  clearDeed(home.thread);
+  swapOwned(home, cell, block);
   filling!.waiting ??= [];
   filling!.waiting.push({ binding, address: block + HEADER_BYTES, init });
 }
@@ -145,21 +142,7 @@ export function isOwnValue(home: ContainerStore, cell: number, given: unknown): 
 
 /** Lets a cell own `block` (or nothing, for 0) and drops what it owned before. */
 export function link(home: ContainerStore, cell: number, block: number): void {
-  const { u32 } = home.memory;
-  const { thread } = home;
-  const index = cell >>> 2;
-  const before = u32[index]!;
-  if (block === 0 && before === 0) return;
-  if (block === 0) noteDeed(thread, before, cell, TAKE);
-  else {
-    noteDeed(thread, block, cell, LINK | before);
-    home.tryShare(block as Address);
-  }
-  // Publishes: the block. Pairs with the loads of the field's `read`.
-  u32[index] = block;
-  if (before !== 0) home.tryAdopt(before as Address);
-  clearDeed(thread);
-  if (before !== 0) dropBlock(home, before);
+  dropBlock(home, swapOwned(home, cell, block as Address));
 }
 
 // Loading --------------------------------------------------------------------------------------------
