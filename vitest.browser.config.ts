@@ -1,12 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { buildSync } from 'esbuild';
 import type { Plugin } from 'vite';
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 import { FILES, FOLDERS, TESTS } from './test/browser/left-out.ts';
 import { type BrowserName, pathOf, puppeteer } from './test/browser/puppeteer.ts';
+import { visitPlainPage } from './test/browser/visit.ts';
 
 const ROOT = fileURLToPath(new URL('.', import.meta.url));
+const BUILT = `${ROOT}node_modules/.cache/browser/sabheap.js`;
 const NODE = `${ROOT}test/browser/node.ts`;
+const EVERYTHING = `test/{${FOLDERS.join()}}/**/*.test.ts`;
 const OWN_TESTS = 'test/browser/**/*.test.ts';
 
 /**
@@ -30,23 +34,31 @@ for (const [file, name] of TESTS) {
   if (!text.includes(`'${name}`)) throw new Error(`test/${file} has no test '${name}…' to leave out`);
 }
 
-/** The suites run the sources; the browser's own tests, and their workers, the built library as it is. */
+/** The suites run the sources; the browser's own tests, and their workers, the built library in one file. */
 const sourcesOrBuilt: Plugin = {
   name: 'sources-or-built',
   enforce: 'pre',
   resolveId(source, importer = '') {
-    const own = importer.startsWith(`${ROOT}test/browser/`) ? /^..\/..\/src\/(.*)\.ts$/.exec(source) : null;
-    if (own !== null) return `${ROOT}dist/src/${own[1]}.js`;
-    if (source === '#platform' && !importer.startsWith(`${ROOT}dist/`)) return `${ROOT}src/platform/web.ts`;
-    return undefined;
+    if (source === '#platform') return `${ROOT}src/platform/web.ts`;
+    return source === '../../src/index.ts' && importer.startsWith(`${ROOT}test/browser/`) ? BUILT : undefined;
   },
 };
+buildSync({
+  entryPoints: [`${ROOT}dist/src/index.js`],
+  outfile: BUILT,
+  bundle: true,
+  format: 'esm',
+  platform: 'browser',
+  sourcemap: 'inline',
+});
 
 export default defineConfig({
   plugins: [sourcesOrBuilt],
   resolve: {
     alias: [{ find: /^node:(child_process|util|v8|worker_threads|zlib)$/, replacement: NODE }],
   },
+  // Named here, since finding one while the suites run would reload their pages.
+  optimizeDeps: { include: ['buffer/', 'fast-check', 'node-inspect-extracted'], noDiscovery: true },
   define: { 'process.env': '({})' },
   server: {
     headers: {
@@ -55,7 +67,8 @@ export default defineConfig({
     },
   },
   test: {
-    exclude: Object.keys(FILES).map((file) => `test/${file}`),
+    include: [EVERYTHING],
+    exclude: [...configDefaults.exclude, ...Object.keys(FILES).map((file) => `test/${file}`)],
     setupFiles: ['test/browser/setup.ts'],
     testTimeout: 120_000,
     hookTimeout: 120_000,
@@ -65,12 +78,10 @@ export default defineConfig({
       headless: true,
       screenshotFailures: false,
       provider: puppeteer,
+      commands: { visitPlainPage },
       instances: instances.map((browser) => ({
         browser,
-        include:
-          browser === 'chromium' || process.env.EVERYTHING === browser
-            ? [`test/{${FOLDERS.join()}}/**/*.test.ts`]
-            : [OWN_TESTS],
+        include: [browser === 'chromium' || process.env.EVERYTHING === browser ? EVERYTHING : OWN_TESTS],
       })),
     },
   },

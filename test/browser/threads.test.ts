@@ -108,7 +108,7 @@ test('the page may not sleep for a lock: it is told the form that waits', async 
   expect(await threads[0]!.do('hold', { count: 600 })).toBe('held');
   const done = threads[0]!.next();
   expect(() => total.lock()).toThrow(BlockingNotAllowedError);
-  expect(() => total.with(() => {})).toThrow('use withAsync(fn) here');
+  expect(() => total.with(() => {})).toThrow('use lockAsync() here');
   const guard = await total.lockAsync();
   guard.unlock();
   await done;

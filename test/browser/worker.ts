@@ -39,8 +39,11 @@ const scope = globalThis as unknown as Scope;
 const say = (step: string): void => scope.postMessage({ step });
 
 const jobs = {
-  /** Attaches, and is there. */
-  attach: (heap: Heap) => heap.thread.slot,
+  /** Attaches, and is there: its death can be noticed. */
+  async attach(heap: Heap): Promise<number> {
+    await watchable();
+    return heap.thread.slot;
+  },
 
   /** Leaves as it came. */
   detach: (heap: Heap) => heap.detach(),
