@@ -9,9 +9,8 @@ import type { BrowserCommand } from 'vitest/node';
 import type { Attempt } from './plain-page.ts';
 
 declare module 'vitest/browser' {
-  interface BrowserCommands {
-    visitPlainPage(): Promise<readonly Attempt[]>;
-  }
+  // Vitest declares them for its own providers only.
+  export const commands: { visitPlainPage(): Promise<readonly Attempt[]> };
 }
 
 const ENTRY = fileURLToPath(new URL('plain-page.ts', import.meta.url));
