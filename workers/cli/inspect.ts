@@ -188,7 +188,7 @@ function format(inspection: Inspection, top: number): string {
 function groupSection(title: string, groups: readonly Group[], top: number): string[] {
   const blocks = groups.reduce((sum, group) => sum + group.blocks, 0);
   const bytes = groups.reduce((sum, group) => sum + group.bytes, 0);
-  const heading = `${title} ${count(blocks)} blocks of ${count(bytes)} bytes`;
+  const heading = `${title} ${count(blocks)} ${blocks === 1 ? 'block' : 'blocks'} of ${count(bytes)} bytes`;
   const head = ['content', 'blocks', 'bytes', 'first at'];
   return section(heading, head, 'lrrr', top, groups, (group) => [
     group.content,
