@@ -2,7 +2,8 @@
 
 import { clockMs, scaled } from '../effort.ts';
 import type { Answer, Question } from '../question.ts';
-import { type Case, sample } from '../rounds.ts';
+import { type Case, type Samples, sample } from '../rounds.ts';
+import type { Value } from '../table.ts';
 
 export const map: Question = {
   name: 'map',
@@ -27,28 +28,14 @@ export const map: Question = {
       lookingUp('plain'),
       lookingUp('heap'),
     ]);
-    const rateOf = (key: string): number | undefined => {
-      const rate = samples.median(key, 'rate');
-      return rate === undefined ? undefined : rate / 1e6;
-    };
     return {
       tables: [
         {
           title: '100,000 keys',
           columns: ['', 'a plain Map', 'SharedMap, 1 thread', 'SharedMap, 2 threads'],
           rows: [
-            [
-              'add 1 to a word cut from a text, million a second',
-              rateOf('plain 1 cut'),
-              rateOf('heap 1 cut'),
-              rateOf('heap 2 cut'),
-            ],
-            [
-              'add 1 to one of the same string objects, million a second',
-              rateOf('plain 1'),
-              rateOf('heap 1'),
-              rateOf('heap 2'),
-            ],
+            ['add 1 to a word cut from a text, million a second', ...ratesOf(samples, ' cut')],
+            ['add 1 to one of the same string objects, million a second', ...ratesOf(samples, '')],
             [
               'get an integer key, ns',
               samples.median('plain get', 'ns'),
@@ -81,3 +68,10 @@ export const map: Question = {
     };
   },
 };
+
+function ratesOf(samples: Samples, keys: string): Value[] {
+  return ['plain 1', 'heap 1', 'heap 2'].map((name) => {
+    const rate = samples.median(name + keys, 'rate');
+    return rate === undefined ? undefined : rate / 1e6;
+  });
+}
