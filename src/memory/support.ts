@@ -6,7 +6,7 @@
  *     if (problem !== undefined) showInstead(problem);
  */
 
-import { isolationProblem, kernelThread, mayBlock } from '#platform';
+import { isolationProblem, mayBlock } from '#platform';
 import { hasPause, hasWaitAsync } from './atomics.ts';
 
 /** What the calling thread's runtime offers. */
@@ -15,11 +15,6 @@ export interface RuntimeSupport {
   readonly problem: string | undefined;
   /** Whether this thread may sleep for a lock. The main thread of a page may not: it uses the `…Async` forms. */
   readonly mayBlock: boolean;
-  /**
-   * Whether this thread's death shows to others in the operating system's list of threads, so that they need
-   * no event to go on. Elsewhere `heap.watch(worker)` tells them.
-   */
-  readonly showsDeath: boolean;
   /** Whether there is `Atomics.waitAsync`. Without it the `…Async` forms look at their word every ms. */
   readonly waitAsync: boolean;
   /** Whether there is `Atomics.pause`, which makes spinning cheaper. */
@@ -34,7 +29,6 @@ export function runtimeSupport(): RuntimeSupport {
   return {
     problem: isolationProblem() ?? (isMissing ? 'This runtime has no SharedArrayBuffer.' : undefined),
     mayBlock: mayBlock(),
-    showsDeath: kernelThread() !== 0,
     waitAsync: hasWaitAsync,
     pause: hasPause,
     dispose: Symbol.dispose !== undefined,

@@ -26,7 +26,6 @@ test('tells of this runtime what is so', () => {
   expect(runtimeSupport()).toEqual({
     problem: undefined,
     mayBlock: true,
-    showsDeath: process.platform === 'linux',
     waitAsync: 'waitAsync' in Atomics,
     pause: 'pause' in Atomics,
     dispose: 'dispose' in Symbol,

@@ -65,7 +65,8 @@ function runtime(): Finding {
   const isOld = !deno && !bun && Number.parseInt(node, 10) < LEAST_NODE;
   return {
     name: 'runtime',
-    found: v8 ? `${name}, V8 ${v8}` : name,
+    // Bun names one too, for programs that ask; its engine is another.
+    found: bun ? name : `${name}, V8 ${v8}`,
     verdict: isOld ? 'missing' : 'ok',
     means: `Node ${LEAST_NODE} and later, Bun and Deno are supported`,
   };
@@ -157,7 +158,9 @@ function installedPiscina(): string | undefined {
 async function trials(): Promise<Finding[]> {
   const means = {
     worker: 'a worker thread attaches to a heap by its handle',
-    death: "who waits for a dead thread's lock gets on at once; without, when the Worker's 'exit' has come",
+    death: process.versions.deno
+      ? 'a worker may run on here after its end: when one dies with a lock in its hands, make a new heap'
+      : "who waits for a dead thread's lock gets on at once; without, when the Worker's 'exit' has come",
   };
   try {
     const { attachMs, lockMs } = await tryWorker(Heap.create({ byteLength: MiB }));

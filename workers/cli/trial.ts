@@ -35,7 +35,6 @@ export async function tryWorker(heap: Heap): Promise<TrialResult> {
   const worker = new Worker(new URL('./doctor-thread.js', import.meta.url), {
     workerData: { heap: heap.handle },
   });
-  const { threadId } = worker;
   const ended = once(worker, 'exit');
   // Its error is told by `message` below.
   ended.catch(() => {});
@@ -45,7 +44,6 @@ export async function tryWorker(heap: Heap): Promise<TrialResult> {
     if (trial.sum.load() !== ADDED) throw new Error('what the worker wrote is not seen here');
     const lockMs = takeFromDead(heap, worker, trial.address);
     await ended;
-    if (heap.threads().some((thread) => thread.threadId === threadId)) heap.reap(threadId);
     heap.verify();
     return { attachMs, lockMs };
   } finally {
