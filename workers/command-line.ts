@@ -41,6 +41,11 @@ export function byteSize(text: string): number {
   throw new InvalidArgumentError('It takes a size up to 4GiB, such as 64MiB.');
 }
 
+/** What the `--help` of a command ends with. */
+export function exitCodes(failure: string): string {
+  return `\nExit codes: 0 all is well; 1 ${failure}; 2 the command line is wrong.`;
+}
+
 /** Runs the command that the process was started with, and sets its exit code. */
 export async function runProgram(program: CommandUnknownOpts): Promise<void> {
   for (const command of [program, ...program.commands]) {
@@ -49,8 +54,7 @@ export async function runProgram(program: CommandUnknownOpts): Promise<void> {
       .configureOutput({
         outputError: (text, write) => write(text.replace(/^error: /, `${program.name()}: `)),
       })
-      .showHelpAfterError(`(${pathOf(command)} --help tells what there is)`)
-      .addHelpText('after', '\nExit codes: 0 all is well, 1 it is not, 2 the command line is wrong.');
+      .showHelpAfterError(`(${pathOf(command)} --help tells what there is)`);
   }
   try {
     await program.parseAsync();

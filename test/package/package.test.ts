@@ -207,7 +207,7 @@ describe('the command', () => {
     bare.write('texts/one.txt', 'one two two');
     const { status, output, complaints } = bare.npx('sabheap', 'index', 'texts');
     expect([status, complaints]).toEqual([0, '']);
-    expect(output).toMatch(/^ {2}two +2 times in 1 files$/m);
+    expect(output).toMatch(/^ {2}two +2 times in 1 file$/m);
     expect(output.match(/^ok {4} /gm)).toHaveLength(7);
   });
 

@@ -73,7 +73,9 @@ describe('the command line', () => {
     const { status, stdout, stderr } = await sabheap(['--help']);
     expect([status, stderr]).toEqual([0, '']);
     for (const command of COMMANDS) expect(stdout).toMatch(new RegExp(`^ {2}${command} `, 'm'));
-    expect(stdout).toContain('Exit codes: 0 all is well, 1 it is not, 2 the command line is wrong.');
+    expect(stdout).toContain(
+      'Exit codes: 0 all is well; 1 it is not (one line says what); 2 the command line is wrong.',
+    );
   });
 
   test.each([
@@ -83,7 +85,7 @@ describe('the command line', () => {
       ['--threads', '--seconds', '--kill ', '--kills', '--allocator', '--no-cache', '--only', '--seed'],
     ],
     ['inspect', ['file', '--top', 'leaks']],
-    ['doctor', ['lock']],
+    ['doctor', ['lock', '1 something is missing that is needed']],
   ])('%s --help shows what it takes', async (command, words) => {
     const { status, stdout, stderr } = await sabheap([command, '--help']);
     expect([status, stderr]).toEqual([0, '']);

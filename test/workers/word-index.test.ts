@@ -79,7 +79,10 @@ describe('options', () => {
     const command = jobCommand('job', 'nothing', async (given) => {
       options = given;
     });
-    command.exitOverride().parse(args, { from: 'user' });
+    command
+      .exitOverride()
+      .configureOutput({ writeErr: () => {} })
+      .parse(args, { from: 'user' });
     return options!;
   }
 

@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os';
 import { join, sep } from 'node:path';
 import { Command, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { GiB, Heap, Memory, MiB, runtimeSupport } from '../../src/index.ts';
+import { exitCodes } from '../command-line.ts';
 import { UserError } from '../user-error.ts';
 import { drawColumns } from './table.ts';
 import { tryWorker } from './trial.ts';
@@ -40,6 +41,7 @@ export function doctorCommand(version: string): CommandUnknownOpts {
         'that thread while it holds a lock.',
     )
     .option('--json', 'print the findings as JSON')
+    .addHelpText('after', exitCodes('something is missing that is needed'))
     .action(async ({ json }) => {
       const diagnosis = await diagnose(version);
       console.log(json ? JSON.stringify(diagnosis, null, 2) : format(diagnosis));

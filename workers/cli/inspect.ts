@@ -11,7 +11,7 @@ import {
   SabheapError,
 } from '../../src/index.ts';
 import { loadImage } from '../../src/node/image-file.ts';
-import { wholeNumber } from '../command-line.ts';
+import { exitCodes, wholeNumber } from '../command-line.ts';
 import { startProgress } from '../index-job/progress.ts';
 import { UserError } from '../user-error.ts';
 import { type UsedBlock, usedBlocks } from './reachable.ts';
@@ -76,6 +76,7 @@ export function inspectCommand(): CommandUnknownOpts {
         .default(10),
     )
     .option('--json', 'print all of it as JSON')
+    .addHelpText('after', exitCodes('the file cannot be read, or holds no sound heap'))
     .action((file, { top, json }) => printInspection(file, { top, json: json ?? false }));
 }
 

@@ -3,7 +3,7 @@
 
 import { createRequire } from 'node:module';
 import { Command } from '@commander-js/extra-typings';
-import { runProgram } from '../command-line.ts';
+import { exitCodes, runProgram } from '../command-line.ts';
 import { jobCommand } from '../index-job/options.ts';
 import { printJob } from '../index-job/report.ts';
 import { threads } from '../index-job/threads.ts';
@@ -22,6 +22,7 @@ const stress = stressCommand('stress', (options) => printStress(options, 'npx sa
 const program = new Command('sabheap')
   .description('A multi-threaded heap inside one SharedArrayBuffer: what it does here, and what lies in one.')
   .version(version, '-V, --version')
+  .addHelpText('after', exitCodes('it is not (one line says what)'))
   .addCommand(index)
   .addCommand(stress)
   .addCommand(inspectCommand())

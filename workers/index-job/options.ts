@@ -3,7 +3,7 @@
 import { availableParallelism } from 'node:os';
 import { Command, type CommandUnknownOpts, Option } from '@commander-js/extra-typings';
 import { type HeapAllocator, MiB } from '../../src/index.ts';
-import { ALLOCATORS, byteSize, wholeNumber } from '../command-line.ts';
+import { ALLOCATORS, byteSize, exitCodes, wholeNumber } from '../command-line.ts';
 
 /** What the job was told. */
 export interface JobOptions {
@@ -64,5 +64,6 @@ export function jobCommand(
         .default(10),
     )
     .option('--json', 'print the result as JSON')
+    .addHelpText('after', exitCodes('a check fails, a path does not exist or the heap is too small'))
     .action((paths, options) => run({ ...options, paths, json: options.json ?? false }));
 }

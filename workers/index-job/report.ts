@@ -83,7 +83,7 @@ function topWords({ top }: Report): string[] {
   const width = Math.max(...top.map(({ word }) => word.length), 0);
   return top.map(
     ({ word, count: uses, files }) =>
-      `  ${word.padEnd(width)} ${count(uses).padStart(9)} times in ${count(files)} files`,
+      `  ${word.padEnd(width)} ${count(uses).padStart(9)} times in ${count(files)} ${files === 1 ? 'file' : 'files'}`,
   );
 }
 

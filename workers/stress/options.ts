@@ -2,7 +2,7 @@
 
 import { Command, type CommandUnknownOpts, InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import type { HeapAllocator } from '../../src/index.ts';
-import { ALLOCATORS, anyNumber, wholeNumber } from '../command-line.ts';
+import { ALLOCATORS, anyNumber, exitCodes, wholeNumber } from '../command-line.ts';
 import { MUTANT_NAMES, SCENARIO_NAMES, type ScenarioName } from './scenarios.ts';
 
 /** What the run was told. */
@@ -67,6 +67,7 @@ export function stressCommand(
         .default(Date.now() % 2 ** 31, 'by the clock'),
     )
     .option('--json', 'print the summary as JSON')
+    .addHelpText('after', exitCodes('anything is not as it has to be, or the run hangs (with the seed)'))
     .action((options) => {
       const isBump = options.allocator === 'bump';
       // A bump allocator takes nothing back, so that everything else would only fill it.
