@@ -11,7 +11,5 @@ export default defineConfig({
   base: './',
   server: { host: '127.0.0.1', headers },
   preview: { host: '127.0.0.1', headers },
-  // A worker that imports is a module.
-  worker: { format: 'es' },
   build: { target: 'es2022', outDir: 'dist', emptyOutDir: true },
 });
