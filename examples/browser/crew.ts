@@ -119,9 +119,14 @@ export class Crew {
 
   #start(index: number): Member {
     const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
-    worker.addEventListener('error', (event) => this.#events.onFailed(event.error ?? event.message));
-    worker.postMessage(this.#orders(index));
     const member: Member = { worker, phase: 'starting' };
+    worker.addEventListener('error', (event) => this.#events.onFailed(event.error ?? event.message));
+    this.#scene.heap.watch(worker, {
+      reclaim: true, // what it allocated for itself is of no use to anybody else
+      onReaped: (report) => this.#hasBeenReaped(index, member, report),
+      onFailed: (error) => this.#events.onFailed(error),
+    });
+    worker.postMessage(this.#orders(index));
     return member;
   }
 
@@ -129,13 +134,6 @@ export class Crew {
     member.phase = 'ended';
     member.death = { at: performance.now(), heldLock };
     member.worker.terminate();
-    // Until heap.watch is there.
-    setTimeout(() => {
-      const { heap, shares } = this.#scene;
-      const index = this.#members.indexOf(member);
-      const tenant = heap.threads().find(({ slot }) => slot === shares[index]!.slot)!;
-      this.#hasBeenReaped(index, member, heap.reap(tenant, { reclaim: true }));
-    }, 2500);
   }
 
   #hasBeenReaped(index: number, member: Member, report: ReapReport): void {

@@ -120,7 +120,10 @@ export class HeapPanel {
       free: kib(stats.free),
       largest: kib(stats.largestFree),
       live: count(stats.liveBlocks),
+      cached: kib(stats.cached ?? 0),
+      failures: count(stats.failures),
       allocations: count(stats.allocations),
+      frees: count(stats.frees),
       taken: count(stats.lockAcquisitions ?? 0),
       contended: count(stats.lockContended ?? 0),
     });

@@ -49,13 +49,13 @@ class Page {
     requestAnimationFrame(() => this.#frame());
     const { clock } = this.#scene;
     const step = clock.step.load();
-    const isDone = this.#crew.look(step);
     // A hostage stops in a step: it gets one, paused or not.
-    if (isDone && (!this.#paused || clock.hostage.load() > 0)) {
+    const isWanted = !this.#paused || clock.hostage.load() > 0;
+    if (this.#crew.look(step) && isWanted) {
       clock.step.add(1);
       clock.step.notify();
-      this.#sky.draw();
     }
+    if (isWanted) this.#sky.draw();
     const now = performance.now();
     if (now - this.#drawnAt < PICTURE_EVERY) return;
     this.#drawnAt = now;

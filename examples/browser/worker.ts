@@ -6,7 +6,7 @@
  * They are this thread's own: when it dies, who reaps it frees them.
  */
 
-import { type Address, NULL } from 'sabheap';
+import { type Address, NULL, watchable } from 'sabheap';
 import { beginAnew, HEIGHT, type Orders, openScene, type Scene, type Sums, WIDTH } from './scene.ts';
 
 /** Every so many steps a boid looks around. */
@@ -187,6 +187,8 @@ function wall(at: number, end: number): number {
   return 0;
 }
 
-addEventListener('message', ({ data }: MessageEvent<Orders>) => {
-  new Mover(openScene(data), data.index).run();
+addEventListener('message', async ({ data }: MessageEvent<Orders>) => {
+  const scene = openScene(data);
+  await watchable(); // it will not come back to its event loop: from here on its death can be noticed
+  new Mover(scene, data.index).run();
 });
