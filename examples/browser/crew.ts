@@ -142,7 +142,9 @@ export class Crew {
     death.report = report;
     death.untilReaped = performance.now() - death.at;
     this.#events.onReaped(index, report);
-    this.#members[index] = { ...this.#start(index), death };
+    const successor = this.#start(index);
+    successor.death = death;
+    this.#members[index] = successor;
   }
 
   #hasArrived(index: number, member: Member): void {

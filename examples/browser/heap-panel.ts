@@ -55,7 +55,8 @@ export class HeapPanel {
   readColours(): void {
     const style = getComputedStyle(this.#map.canvas);
     const names = ['--free', '--own', '--transfer', '--shared', '--orphan', '--page', '--page-cached'];
-    for (let index = 1; index <= WORKERS; index++) names.push(`--worker-${index}`, `--worker-${index}-cached`);
+    for (let index = 1; index <= WORKERS; index++)
+      names.push(`--worker-${index}`, `--worker-${index}-cached`);
     for (const name of names) this.#palette.set(name, pixelOf(style.getPropertyValue(name)));
   }
 
@@ -100,7 +101,7 @@ export class HeapPanel {
         state: info?.state === 'dead' ? 'dead' : PHASES[phase],
         slot: info === undefined ? '–' : `${info.slot} · ${info.generation}`,
         blocks: info === undefined ? '0' : count(info.ownedBlocks),
-        bytes: kib(info?.ownedBytes ?? 0),
+        bytes: ((info?.ownedBytes ?? 0) / KiB).toFixed(1),
         time: share.ms.toFixed(1),
       });
     }

@@ -34,7 +34,6 @@ class Page {
       onRecovered: (recovery) => this.#tellRecovered(recovery),
       onFailed: (error) => tell(`${error}`, 'failure'),
     });
-    layRows();
     const isDead = (index: number): boolean => this.#crew.phaseOf(index) === 'ended';
     this.#sky = new Sky(byId<HTMLCanvasElement>('sky'), this.#scene, isDead, !calm);
     this.#sky.letHawkFly();
@@ -94,7 +93,9 @@ class Page {
     const index = Math.floor(Math.random() * WORKERS);
     this.#crew.kill(index, when);
     const where = when === 'now' ? 'wherever it is' : 'with the flock’s lock in its hands';
-    this.#tell(`Worker ${index + 1} is killed, ${where}. Until its death is proven nothing of it is touched.`);
+    this.#tell(
+      `Worker ${index + 1} is killed, ${where}. Until its death is proven nothing of it is touched.`,
+    );
   }
 
   #tellReaped(index: number, { slot, returnedBlocks, returnedBytes, owned, ownedBytes }: ReapReport): void {
@@ -130,7 +131,9 @@ class Page {
     const time = document.createElement('span');
     time.textContent = seconds(performance.now() - this.#began);
     line.append(time, message);
-    byId('log').prepend(line);
+    const log = byId('log');
+    log.append(line);
+    log.scrollTop = log.scrollHeight;
   }
 }
 
@@ -138,18 +141,6 @@ function tell(message: string, className = ''): void {
   const status = byId('status');
   status.className = className;
   status.textContent = message;
-}
-
-/** A row for each worker. */
-function layRows(): void {
-  const body = document.querySelector('tbody')!;
-  for (let n = 1; n <= WORKERS; n++) {
-    const row = body.insertRow();
-    row.id = `worker-${n}`;
-    row.style.setProperty('--colour', `var(--worker-${n})`);
-    row.innerHTML = `<td><i></i>${n}<span class="state" data-value="state"></span></td><td data-value="slot"></td>
-      <td data-value="blocks"></td><td data-value="bytes"></td><td data-value="time"></td>`;
-  }
 }
 
 function seconds(ms: number): string {

@@ -11,8 +11,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build as esbuild } from 'esbuild';
 import { type Browser, chromium } from 'playwright';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createServer, preview, build as vite } from 'vite';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Consumer, Shop } from './consumer.ts';
 
 const SHARED = `
