@@ -5,7 +5,7 @@
  * shows what it had before.
  */
 
-import type { ReapReport } from 'sabheap';
+import { BlockingNotAllowedError, type ReapReport } from 'sabheap';
 import { Crew, type Recovery } from './crew.ts';
 import { byId, count, HeapPanel, kib } from './heap-panel.ts';
 import { createScene, openScene, type Scene, WORKERS } from './scene.ts';
@@ -105,9 +105,17 @@ class Page {
     );
   }
 
-  #tellRecovered({ index, heldLock, report, untilReaped, untilMoved }: Recovery): void {
+  #tellRecovered(recovery: Recovery): void {
+    const { index, heldLock, report, untilReaped, untilMoved } = recovery;
     const { heap, shares, clock } = this.#scene;
-    heap.verify();
+    try {
+      heap.verify();
+    } catch (error) {
+      if (!(error instanceof BlockingNotAllowedError)) throw error;
+      // A worker is in the allocator, and the system has put it to sleep there.
+      setTimeout(() => this.#tellRecovered(recovery));
+      return;
+    }
     const lock = heldLock ? 'Its lock was taken over, and what it guards begun anew. ' : '';
     this.#tell(
       `Worker ${index + 1} is dead, reaped and replaced. ${lock}${count(report.owned.length)} of its blocks were freed. ` +

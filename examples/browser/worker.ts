@@ -148,8 +148,9 @@ class Mover {
     const { x, y, vx, vy, speed } = this.#sums;
     flock.with((all, { recovered }) => {
       if (recovered) beginAnew(all);
-      if (all.step !== step) beginStep(all, step);
       all.turns += 1;
+      if (step < all.step) return; // it was told to end, runs on, and is late
+      if (step > all.step) beginStep(all, step);
       all.members += this.#share.to - this.#share.from;
       if (clock.hostage.load() === this.#index + 1) this.#stopHere();
       all.x += x;
@@ -187,8 +188,10 @@ function wall(at: number, end: number): number {
   return 0;
 }
 
-addEventListener('message', async ({ data }: MessageEvent<Orders>) => {
-  const scene = openScene(data);
-  await watchable(); // it will not come back to its event loop: from here on its death can be noticed
-  new Mover(scene, data.index).run();
+addEventListener('message', ({ data }: MessageEvent<Orders>) => {
+  const mover = new Mover(openScene(data), data.index);
+  // It will not come back to its event loop: before that, have its death be noticed, whenever it comes.
+  watchable()
+    .then(() => mover.run())
+    .catch(reportError);
 });

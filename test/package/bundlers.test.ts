@@ -10,9 +10,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build as esbuild } from 'esbuild';
-import { type Browser, chromium } from 'playwright';
+import type { Browser } from 'playwright';
 import { createServer, preview, build as vite } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { launchChromium } from '../pages/chromium.ts';
 import { type Consumer, Shop } from './consumer.ts';
 
 const SHARED = `
@@ -81,7 +82,7 @@ beforeAll(async () => {
     consumer.write(`${folder}/shared.js`, SHARED);
   }
   consumer.write('page/index.html', '<!doctype html><script type="module" src="./main.js"></script>');
-  browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
+  browser = await launchChromium();
 });
 afterAll(async () => {
   await browser?.close();
