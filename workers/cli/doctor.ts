@@ -158,31 +158,26 @@ function installedPiscina(): string | undefined {
 
 /** What has to be tried. */
 async function trials(): Promise<Finding[]> {
-  const means = {
-    worker: 'a worker thread attaches to a heap by its handle',
-    death: process.versions.deno
-      ? 'a worker may run on here after its end: when one dies with a lock in its hands, make a new heap'
-      : "who waits for a dead thread's lock gets on at once; without, when the Worker's 'exit' has come",
-  };
+  const worker = { name: 'worker', means: 'a worker thread attaches to a heap by its handle' };
   try {
     const { attachMs, lockMs } = await tryWorker(Heap.create({ byteLength: MiB }));
-    const isSeen = lockMs !== undefined;
-    const found = isSeen
-      ? `seen after ${lockMs.toFixed(0)} ms, without any event`
-      : 'not seen without events';
-    return [
-      {
-        name: 'worker',
-        found: `attached after ${attachMs.toFixed(0)} ms`,
-        verdict: 'ok',
-        means: means.worker,
-      },
-      { name: 'proof of death', found, verdict: isSeen ? 'ok' : 'without', means: means.death },
-    ];
+    const found = `attached after ${attachMs.toFixed(0)} ms`;
+    return [{ ...worker, found, verdict: 'ok' }, proofOfDeath(lockMs)];
   } catch (error) {
-    const found = (error as Error).message;
-    return [{ name: 'worker', found, verdict: 'missing', means: means.worker }];
+    return [{ ...worker, found: (error as Error).message, verdict: 'missing' }];
   }
+}
+
+function proofOfDeath(lockMs: number | undefined): Finding {
+  const name = 'proof of death';
+  if (lockMs !== undefined) {
+    const found = `seen after ${lockMs.toFixed(0)} ms, without any event`;
+    return { name, found, verdict: 'ok', means: "who waits for a dead worker's lock gets on at once" };
+  }
+  const means = process.versions.deno
+    ? "a worker may run on after its 'exit': when one dies with a lock in its hands, make a new heap"
+    : "who waits for a dead worker's lock gets on when its 'exit' has come: heap.watch(worker)";
+  return { name, found: 'not seen without events', verdict: 'without', means };
 }
 
 const MARKS = { ok: 'ok', without: '–', missing: 'MISSING' } as const;
