@@ -15,10 +15,15 @@ const EXAMPLES = ['src/allocators/best-fit.ts'];
 test('the commands are there', () => {
   const { scripts } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'));
   const named = code.flatMap((words) =>
-    [...words.matchAll(/npm (?:run )?([a-z]+)/g)].map(([, name]) => name!),
+    [...words.matchAll(/npm (?:run )?([a-z:]+)/g)].map(([, name]) => name!),
   );
   expect(named.length).toBeGreaterThan(8);
   for (const name of named.filter((name) => name !== 'ci')) expect(Object.keys(scripts)).toContain(name);
+});
+
+test('the steps of CI are told', () => {
+  const steps = readFileSync(`${root}/.ci/run`, 'utf8').matchAll(/^ *(npm (?:run )?[a-z:]+)/gm);
+  for (const [, step] of steps) if (step !== 'npm install') expect(code.join(' ')).toContain(step);
 });
 
 test('the files are there', () => {
