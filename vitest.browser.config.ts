@@ -1,10 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { playwright } from '@vitest/browser-playwright';
 import { buildSync } from 'esbuild';
 import type { Plugin } from 'vite';
 import { configDefaults, defineConfig } from 'vitest/config';
+import { firefox } from './test/browser/firefox.ts';
 import { FILES, FOLDERS, TESTS } from './test/browser/left-out.ts';
-import { type BrowserName, pathOf, puppeteer } from './test/browser/puppeteer.ts';
 import { visitPlainPage } from './test/browser/visit.ts';
 
 const ROOT = fileURLToPath(new URL('.', import.meta.url));
@@ -14,16 +15,17 @@ const EVERYTHING = `test/{${FOLDERS.join()}}/**/*.test.ts`;
 const OWN_TESTS = 'test/browser/**/*.test.ts';
 
 /**
- * The suites in a page: `npm run test:browser`. In Chromium all that need no Node, in Firefox the browser's own;
- * `EVERYTHING=firefox` runs all of them there too. Every file and test that is left out is told with its reason.
+ * The suites in a page: `npm run test:browser`. In Chromium all that need no Node, in Firefox the tests of
+ * browsers alone. Every file and test that is left out is told with its reason.
  */
-const instances = (['chromium', 'firefox'] as const satisfies BrowserName[]).filter((browser) => {
-  if (pathOf(browser) !== undefined) return true;
-  const how = `install it, or say where it is: ${browser.toUpperCase()}=/path/to/${browser}`;
-  if (browser === 'chromium') throw new Error(`there is no Chromium to test with: ${how}`);
-  console.log(`Left out: the browser's own tests in Firefox, which is not installed (${how})`);
-  return false;
-});
+const chromiumPath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const firefoxPath = process.env.FIREFOX ?? '/usr/bin/firefox-esr';
+if (!existsSync(chromiumPath)) {
+  throw new Error(`no Chromium at ${chromiumPath}: install it, or say where it is by CHROMIUM=/path/to/it`);
+}
+if (!existsSync(firefoxPath)) {
+  console.log(`Left out: ${OWN_TESTS} in Firefox: none at ${firefoxPath}, and no FIREFOX=/path/to/it`);
+}
 
 for (const [file, reason] of Object.entries(FILES)) {
   if (!existsSync(new URL(`test/${file}`, import.meta.url))) throw new Error(`no test/${file} to leave out`);
@@ -77,12 +79,17 @@ export default defineConfig({
       enabled: true,
       headless: true,
       screenshotFailures: false,
-      provider: puppeteer,
+      provider: playwright({
+        // Root, as in a container, gets no sandbox.
+        launchOptions: { executablePath: chromiumPath, args: ['--no-sandbox'] },
+      }),
       commands: { visitPlainPage },
-      instances: instances.map((browser) => ({
-        browser,
-        include: [browser === 'chromium' || process.env.EVERYTHING === browser ? EVERYTHING : OWN_TESTS],
-      })),
+      instances: [
+        { browser: 'chromium' },
+        ...(existsSync(firefoxPath)
+          ? [{ browser: 'firefox' as const, provider: firefox(firefoxPath), include: [OWN_TESTS] }]
+          : []),
+      ],
     },
   },
 });
