@@ -1,0 +1,94 @@
+/** What is not run where, and why. An exception that fits no test is a failure: it has outlived its reason. */
+
+import type { RuntimeName } from './runtimes.ts';
+
+export interface Exception {
+  /** On all of them when there are none. */
+  readonly on?: readonly RuntimeName[];
+  /** The test files, from test/ on and without their ending. */
+  readonly files: readonly string[];
+  /** Which of their tests: those whose full name it matches. All of them when there is none. */
+  readonly tests?: RegExp;
+  readonly reason: string;
+}
+
+const LOOP = /its event loop says|a loop that ran|the loop was seen/;
+
+export const EXCEPTIONS: readonly Exception[] = [
+  {
+    files: ['heap/attach'],
+    tests: /from another copy of the library/,
+    reason: 'the built library is the other copy itself',
+  },
+  {
+    on: ['bun'],
+    files: ['heap/watch', 'threads/pool-deaths'],
+    tests: /exhaust|out of memory/,
+    reason: 'Bun does not limit the heap of a worker',
+  },
+  {
+    on: ['bun'],
+    files: ['heap/watch'],
+    tests: LOOP,
+    reason: "Bun tells nothing of a worker's event loop",
+  },
+  {
+    on: ['bun'],
+    files: ['heap/watch'],
+    tests: /is not kept by the heap/,
+    reason: 'Bun takes no flags of V8',
+  },
+  {
+    on: ['bun'],
+    files: ['arc', 'box', 'rc', 'shape', 'string', 'vec'].map((name) => `containers/${name}`),
+    tests: /post(s|ed)|stays with its thread|is handed off by a move/,
+    reason: "Bun's DataCloneError does not pass on what to do instead",
+  },
+  {
+    on: ['bun'],
+    files: ['structs/view'],
+    tests: /posting a view/,
+    reason: "Bun's DataCloneError does not pass on what to do instead",
+  },
+  {
+    on: ['deno'],
+    files: ['heap/watch'],
+    tests: LOOP,
+    reason: "Deno tells nothing of a worker's event loop",
+  },
+  {
+    on: ['deno'],
+    files: ['heap/watch'],
+    tests: /does not keep the process/,
+    reason: 'Deno takes other flags than Node',
+  },
+  {
+    on: ['deno'],
+    files: ['heap/watch'],
+    tests: /is none is refused/,
+    reason: 'Deno leaves a Worker its id when it has ended',
+  },
+  {
+    on: ['deno'],
+    files: ['heap/watch'],
+    tests: /> spin|forty short workers/,
+    reason: 'Deno does not end a thread that is busy when it is terminated',
+  },
+  {
+    on: ['deno'],
+    files: ['threads/pool-deaths'],
+    reason: 'Deno does not end a thread that is busy when it is terminated',
+  },
+];
+
+/** The exception that fits a test, or undefined. */
+export function exceptionFor(runtime: RuntimeName, file: string, test: string): Exception | undefined {
+  return exceptionsOn(runtime).find(
+    ({ files, tests }) =>
+      files.some((name) => file === `test/${name}.test.ts`) && (tests?.test(test) ?? true),
+  );
+}
+
+export function exceptionsOn(runtime: RuntimeName): Exception[] {
+  return EXCEPTIONS.filter(({ on }) => on === undefined || on.includes(runtime));
+}
