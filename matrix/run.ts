@@ -26,7 +26,7 @@ export interface Outcome {
 }
 
 /** After how long without a line of its report a run counts as hanging, in ms. */
-const PATIENCE_MS = 180_000;
+const PATIENCE_MS = 300_000;
 const LOOK_EVERY_MS = 500;
 
 /**

@@ -30,7 +30,7 @@ export default defineConfig({
     server: { deps: { external: [/\/dist\//] } },
     runner: fileURLToPath(new URL('runner.ts', import.meta.url)),
     reporters: [new LineReporter()],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 });
