@@ -23,7 +23,7 @@ export const EXCEPTIONS: readonly Exception[] = [
   {
     on: ['bun'],
     files: ['heap/watch', 'threads/pool-deaths'],
-    tests: /exhaust|out of memory/,
+    tests: /exhaust|full JavaScript heap/,
     reason: 'Bun does not limit the heap of a worker',
   },
   {

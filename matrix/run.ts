@@ -95,7 +95,9 @@ function runVitest(
       resolve(problem);
     };
     child.on('error', ({ message }) => settle(message));
+    // A binary that cannot be started closes too: after its error the report is gone.
     child.on('close', (code, signal) => {
+      if (child.pid === undefined) return;
       const ended = readReport(report).filter(({ kind }) => kind === 'end').length;
       if (hangs) settle(`no sign of life for ${PATIENCE_MS / 1000} s`);
       else if (ended < files.length) settle(`Vitest ended with ${signal ?? code}: ${complaints.trim()}`);
