@@ -17,6 +17,8 @@ import { describeOutcomes } from './table.ts';
 // This file runs as dist/matrix/main.js.
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
+// Whoever interrupts it ends what it has started, too.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
 await main();
 
 async function main(): Promise<void> {

@@ -80,6 +80,8 @@ function runVitest(
   child.stderr.on('data', (text) => {
     complaints = (complaints + text).slice(-2000);
   });
+  const end = (): void => void process.kill(-child.pid!, 'SIGKILL');
+  process.on('exit', end);
   return new Promise((resolve) => {
     let [seen, seenAt, hangs] = [0, performance.now(), false];
     const timer = setInterval(() => {
@@ -88,10 +90,11 @@ function runVitest(
       if (lines.length > seen) [seen, seenAt] = [lines.length, performance.now()];
       if (performance.now() - seenAt < PATIENCE_MS || hangs) return;
       hangs = true;
-      process.kill(-child.pid!, 'SIGKILL');
+      end();
     }, LOOK_EVERY_MS);
     const settle = (problem: string | undefined): void => {
       clearInterval(timer);
+      process.off('exit', end);
       resolve(problem);
     };
     child.on('error', ({ message }) => settle(message));

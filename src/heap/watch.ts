@@ -15,7 +15,8 @@
  */
 
 import { exitProblem, followWorker, loopTimes, signOfLife, untilEnded } from '#platform';
-import { HeapCorruptionError } from '../errors.ts';
+import { BlockingNotAllowedError, HeapCorruptionError } from '../errors.ts';
+import { SLICE_MS } from '../sync/lock.ts';
 import type { ReapOptions, ReapReport, SlotTenant } from './recovery.ts';
 import type { SlotInfo, ThreadSlots } from './slots.ts';
 
@@ -140,17 +141,22 @@ export class WatchedWorkers {
     const tenants = this.#tenantsOf(threadId);
     // Each one is known to be dead before the first is reaped, which may fail and be tried again.
     for (const { slot, generation } of tenants) slots.markDead(slot, generation);
-    for (const tenant of tenants) {
-      let report: ReapReport;
-      try {
-        report = this.#reap(tenant, options);
-      } catch (error) {
-        // Not thrown: an event of the runtime has no caller, and would end the program.
-        options.onFailed?.(error);
-        continue;
-      }
-      options.onReaped?.(report);
+    for (const tenant of tenants) this.#reapOne(tenant, options);
+  }
+
+  #reapOne(tenant: SlotTenant, options: WatchOptions): void {
+    let report: ReapReport;
+    try {
+      report = this.#reap(tenant, options);
+    } catch (error) {
+      // A page may not wait until a worker that lives is out of the allocator: it comes back.
+      if (error instanceof BlockingNotAllowedError)
+        setTimeout(() => this.#reapOne(tenant, options), SLICE_MS);
+      // Not thrown: an event of the runtime has no caller, and would end the program.
+      else options.onFailed?.(error);
+      return;
     }
+    options.onReaped?.(report);
   }
 }
 
