@@ -75,8 +75,8 @@ export const EXCEPTIONS: readonly Exception[] = [
   },
   {
     on: ['deno'],
-    files: ['heap/watch', 'platform/node'],
-    tests: /may be watched twice|the kernel tells/,
+    files: ['heap/watch'],
+    tests: /may be watched twice/,
     reason: "Deno says 'exit' before the thread has ended",
   },
   {
