@@ -22,7 +22,7 @@
 import { HeapCorruptionError, hex } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
 import type { Memory } from '../memory/memory.ts';
-import type { LayoutRegistry } from './registry.ts';
+import type { LayoutRegistry, RegisteredLayout } from './registry.ts';
 
 /** Bytes of the two words that a block starts with which something can own. */
 export const OWNED_HEADER_BYTES = 8;
@@ -161,19 +161,44 @@ export function dropTailed(store: ReclaimStore, owning: readonly number[], addre
  * with 64 bits that are right for the block's address and generation.
  */
 export function dropOrFree(store: ReclaimStore, address: Address): void {
-  const { u32 } = store.memory;
   const size = store.sizeOf(address);
-  const end = (address + size) >>> 2;
-  const isTailed = size > TAIL_BYTES && u32[end - 2] === (TAIL | store.generationOf(address)) >>> 0;
-  const layout = isTailed ? store.layouts.find((u32[end - 1]! ^ address) >>> 0) : undefined;
-  if (layout !== undefined && layout.size + TAIL_BYTES <= size) {
-    dropTailed(store, layout.owning, address);
+  const struct = tailedStruct(store, address, size);
+  if (struct !== undefined) {
+    dropTailed(store, struct.owning, address);
     store.free(address);
   } else if (isOfKind(store, address, size)) {
     dropBlock(store, address);
   } else {
     store.free(address);
   }
+}
+
+/**
+ * What lies in a block, as far as its bytes tell: `struct Node`, `SharedMap of u64`, `Channel of Job`; undefined
+ * for bytes that say nothing, such as a struct that owns nothing. For people and reports; bytes of the user may be
+ * mistaken as `dropOrFree` says. Safe in all threads.
+ *
+ * @throws InvalidFreeError when `address` is no live block
+ */
+export function contentOf(store: ReclaimStore, address: Address): string | undefined {
+  const { u32 } = store.memory;
+  const size = store.sizeOf(address);
+  const struct = tailedStruct(store, address, size);
+  if (struct !== undefined) return `struct ${struct.name}`;
+  if (!isOfKind(store, address, size)) return undefined;
+  const kind = kinds.get(u32[address >>> 2]!)!;
+  const of = kind.isText ? undefined : store.layouts.find(u32[(address >>> 2) + 1]!);
+  // Fields that are no structs are registered as ':string', ':vec(u32)'.
+  return of === undefined ? kind.name : `${kind.name} of ${of.name.replace(/^:/, '')}`;
+}
+
+/** The struct that a block's tail names. */
+function tailedStruct(store: ReclaimStore, address: Address, size: number): RegisteredLayout | undefined {
+  const { u32 } = store.memory;
+  const end = (address + size) >>> 2;
+  const isTailed = size > TAIL_BYTES && u32[end - 2] === (TAIL | store.generationOf(address)) >>> 0;
+  const layout = isTailed ? store.layouts.find((u32[end - 1]! ^ address) >>> 0) : undefined;
+  return layout !== undefined && layout.size + TAIL_BYTES <= size ? layout : undefined;
 }
 
 /** Whether a block starts with a kind and what can stand behind it. */
