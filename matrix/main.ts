@@ -8,7 +8,8 @@
 
 import { fileURLToPath } from 'node:url';
 import { SingleBar } from 'cli-progress';
-import { type Options, readOptions, USAGE } from './options.ts';
+import { runProgram } from '../workers/command-line.ts';
+import { type MatrixOptions, matrixCommand } from './options.ts';
 import { type Outcome, runTests } from './run.ts';
 import { installRuntime, type Runtime, type RuntimeName } from './runtimes.ts';
 import { SUITES, testFiles } from './suites.ts';
@@ -19,21 +20,12 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 // Whoever interrupts it ends what it has started, too.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
-await main();
+await runProgram(matrixCommand(runMatrix));
 
-async function main(): Promise<void> {
-  const options = readOptions(process.argv.slice(2));
-  if ('problem' in options) {
-    console.error(options.problem);
-    process.exitCode = 2;
-  } else if (options.help) console.log(USAGE);
-  else await runMatrix(options);
-}
-
-async function runMatrix({ runtimes, suites, json }: Options): Promise<void> {
-  const files = testFiles(ROOT, suites);
+async function runMatrix({ only, suite, json }: MatrixOptions): Promise<void> {
+  const files = testFiles(ROOT, suite);
   const outcomes: Outcome[] = [];
-  for (const name of runtimes) outcomes.push(await runOn(name, files));
+  for (const name of only) outcomes.push(await runOn(name, files));
   if (json) console.log(JSON.stringify({ at: new Date().toISOString(), files, outcomes }, undefined, 2));
   else console.log(describeOutcomes(outcomes, files.length));
   if (outcomes.some(({ failures }) => failures.length > 0)) process.exitCode = 1;

@@ -1,57 +1,44 @@
 /** The command line of `npm run matrix`. */
 
-import { parseArgs } from 'node:util';
+import { Command, type CommandUnknownOpts, InvalidArgumentError, Option } from '@commander-js/extra-typings';
+import { exitCodes } from '../workers/command-line.ts';
 import { RUNTIME_NAMES, type RuntimeName } from './runtimes.ts';
 import { SUITES, type Suite } from './suites.ts';
 
-export const USAGE = `usage: npm run matrix -- [options]
-
-Runs the tests of the built library on each runtime, and prints what passed, what failed, and what is
-not run there and why. The runtimes are npm packages, installed into node_modules/.cache/runtimes.
-
-  --only NAMES    some of ${RUNTIME_NAMES.join(',')}
-  --suite NAMES   some of ${SUITES.join(',')}
-  --json          the outcome as JSON on the standard output
-  --help          this text
-
-Exit code: 0 when all passed, 1 when a test failed or a runtime could not be had, 2 for a wrong option.
-`;
-
-export interface Options {
-  readonly runtimes: readonly RuntimeName[];
-  readonly suites: readonly Suite[];
+/** What the run was told. */
+export interface MatrixOptions {
+  readonly only: readonly RuntimeName[];
+  readonly suite: readonly Suite[];
   readonly json: boolean;
-  readonly help: boolean;
 }
 
-/** Reads the arguments, or says what is wrong with them. */
-export function readOptions(args: readonly string[]): Options | { readonly problem: string } {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        only: { type: 'string' },
-        suite: { type: 'string' },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    });
-    return {
-      runtimes: someOf('only', RUNTIME_NAMES, values.only),
-      suites: someOf('suite', SUITES, values.suite),
-      json: values.json,
-      help: values.help,
-    };
-  } catch (error) {
-    return { problem: `${(error as Error).message} (see --help)` };
-  }
+/** The run as a command. */
+export function matrixCommand(run: (options: MatrixOptions) => Promise<void>): CommandUnknownOpts {
+  return new Command('npm run matrix')
+    .usage('-- [options]')
+    .description(
+      'Runs the tests of the built library on each runtime, and prints what passed, what failed, and what is not ' +
+        'run there and why. The runtimes are npm packages, installed into node_modules/.cache/runtimes.',
+    )
+    .addOption(listOf('--only <names>', 'runtimes', RUNTIME_NAMES))
+    .addOption(listOf('--suite <names>', 'suites', SUITES))
+    .option('--json', 'print the outcome as JSON')
+    .addHelpText('after', exitCodes('a test failed, or a runtime could not be had'))
+    .action(({ only, suite, json }) => run({ only, suite, json: json ?? false }));
 }
 
-/** In the order of `known`. All of them when none are named. */
-function someOf<T extends string>(option: string, known: readonly T[], names: string | undefined): T[] {
-  if (names === undefined) return [...known];
-  const wanted = names.split(',');
-  const wrong = wanted.find((name) => !known.includes(name as T));
-  if (wrong !== undefined) throw new Error(`--${option}: '${wrong}' is none of ${known.join(', ')}`);
-  return known.filter((name) => wanted.includes(name));
+/** An option that is some of the names that there are, in their order. All of them by default. */
+function listOf<const Flags extends string, T extends string>(
+  flags: Flags,
+  what: string,
+  known: readonly T[],
+): Option<Flags, undefined, T[], T[]> {
+  return new Option(flags, `${what}: some of ${known.join(',')}`)
+    .argParser((text): T[] => {
+      const wanted = text.split(',');
+      const wrong = wanted.find((name) => !known.includes(name as T));
+      if (wrong !== undefined) throw new InvalidArgumentError(`'${wrong}' is none of ${known.join(', ')}.`);
+      return known.filter((name) => wanted.includes(name));
+    })
+    .default([...known], 'all') as unknown as Option<Flags, undefined, T[], T[]>;
 }
