@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { exceptionFor, exceptionsOn } from './exceptions.ts';
+import { exceptionFor, exceptionsOn, whyLeftOut } from './exceptions.ts';
 import type { ReportLine } from './reporter.ts';
 import type { Runtime } from './runtimes.ts';
 import { SUITES, type Suite, suiteOf } from './suites.ts';
@@ -46,13 +46,19 @@ export async function runTests(
   const report = join(folder, 'report.jsonl');
   closeSync(openSync(report, 'w'));
   const began = performance.now();
+  const loaded = files.filter((file) => whyLeftOut(runtime.name, file) === undefined);
+  const leftOut = files.flatMap((file) => {
+    const reason = whyLeftOut(runtime.name, file);
+    return reason === undefined ? [] : [{ file, test: '(the whole file)', reason }];
+  });
   try {
-    const problem = await runVitest(root, runtime, files, report, onFile);
+    const problem = await runVitest(root, runtime, loaded, report, (done) => onFile(done + leftOut.length));
     const lines = readReport(report);
-    const failures = [...failuresOf(lines), ...staleExceptions(runtime, files, lines)];
+    const failures = [...failuresOf(lines), ...staleExceptions(runtime, loaded, lines)];
     if (problem !== undefined) failures.push(...cutShort(lines, problem));
     const seconds = (performance.now() - began) / 1000;
-    return { runtime, seconds, passed: countPassed(lines), failures, skips: skipsOf(runtime, lines) };
+    const skips = [...leftOut, ...skipsOf(runtime, lines)];
+    return { runtime, seconds, passed: countPassed(lines), failures, skips };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -5,7 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { EXCEPTIONS, exceptionFor } from '../../matrix/exceptions.ts';
+import { EXCEPTIONS, exceptionFor, whyLeftOut } from '../../matrix/exceptions.ts';
 import { type MatrixOptions, matrixCommand } from '../../matrix/options.ts';
 import { type Outcome, runTests } from '../../matrix/run.ts';
 import { RUNTIME_NAMES, type Runtime, type RuntimeName } from '../../matrix/runtimes.ts';
@@ -83,6 +83,8 @@ describe('the files', () => {
     expect(exceptionFor('bun', file, name)?.reason).toContain('does not limit');
     expect(exceptionFor('node20', file, name)).toBeUndefined();
     expect(exceptionFor('bun', 'test/heap/reap.test.ts', name)).toBeUndefined();
+    expect(whyLeftOut('deno', 'test/threads/pool-deaths.test.ts')).toContain('Deno does not end');
+    expect(whyLeftOut('bun', 'test/threads/pool-deaths.test.ts')).toBeUndefined();
   });
 });
 
