@@ -38,6 +38,7 @@ export const EXCEPTIONS: readonly Exception[] = [
     tests: /is not kept by the heap/,
     reason: 'Bun takes no flags of V8',
   },
+  { on: ['bun'], files: ['containers/leaks'], reason: 'Bun takes no flags of V8' },
   {
     on: ['bun'],
     files: [
