@@ -66,7 +66,7 @@ import {
   type SlotTenant,
   tenantOf,
 } from './recovery.ts';
-import { refusing } from './released.ts';
+import { quietly, refusing } from './released.ts';
 import { type Placed, Roots } from './roots.ts';
 import { type ThreadInfo, ThreadSlots, threadInfos } from './slots.ts';
 import {
@@ -137,10 +137,11 @@ export class Heap implements Allocator, StructStore {
     this.#allocator = allocator;
     this.#base = allocator;
     this.#locked = allocator instanceof ThreadCached ? allocator.inner : allocator;
-    this.#roots = new Roots<Heap>(this, this.lock(ROOT_LOCK), thread, parts.lockTimeout);
+    this.#locked.lock.checkSound();
+    this.#roots = new Roots<Heap>(this, this.lock(ROOT_LOCK), this.#locked.lock, thread, parts.lockTimeout);
     this.#exhaustion = new Exhaustion(() => this.recover().length > 0);
     this.#watched = new WatchedWorkers(slots, (tenant, options) => this.reap(tenant, options));
-    this.#forgetExit = onExit(() => this.#leave());
+    this.#forgetExit = onExit(() => quietly(() => this.#leave()));
     attached().heaps.set(this.id, this);
   }
 
@@ -543,6 +544,7 @@ export class Heap implements Allocator, StructStore {
   }
 
   #recoveryParts(): RecoveryParts {
+    this.#locked.lock.checkSound();
     const drop = (address: Address): void => dropOrFree(this, address);
     const [slots, lock, allocator] = [this.#slots, this.lock(RECOVERY_LOCK), this.#base];
     return { slots, thread: this.thread, lock, allocator, drop };

@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Box } from '../../src/containers/box.ts';
 import { string } from '../../src/containers/string.ts';
-import { DetachedError } from '../../src/errors.ts';
+import { DetachedError, HeapCorruptionError } from '../../src/errors.ts';
 import { attached } from '../../src/heap/attached.ts';
 import { Heap } from '../../src/heap/heap.ts';
 import type { HeapAllocator } from '../../src/heap/options.ts';
@@ -98,6 +98,31 @@ describe('what it owned', () => {
     expect(heap.roots.get('kept')).toBe(shared);
     expect(heap.tryReceive(sent)).toBe(true);
     expect(heap.sizeOf(shared)).toBeGreaterThanOrEqual(40);
+  });
+});
+
+describe('a damaged block', () => {
+  /** Three structs of a dead thread, each with a name; the block of the one in the middle is damaged. */
+  test.each([
+    ['standard', (own: Heap, address: Address) => (own.memory.u32[address / 4 + 1] = own.alloc(40))],
+    ['hardened', (own: Heap, address: Address) => (own.memory.u8[address + own.sizeOf(address)]! ^= 1)],
+  ] as const)('keeps no other from being dropped, and is named: %s', (checks, damage) => {
+    const own = Heap.create({ byteLength: MiB, checks, maxThreads: 4 });
+    const victim = another(own);
+    const made = Array.from({ length: 3 }, () => victim.new(Named, { name: 'a text of its own' }).address);
+    damage(own, made[1]!);
+    const { owned, damaged } = own.reap(tenantOf(victim), { reclaim: true });
+    expect(owned).toEqual(made);
+    expect(damaged.map(({ address }) => address)).toEqual([made[1]]);
+    expect(damaged[0]!.error).toBeInstanceOf(HeapCorruptionError);
+    const held = new Set(
+      [...own.blocks()].filter(({ state }) => state === 'live').map(({ address }) => address),
+    );
+    expect(made.map((address) => held.has(address))).toEqual(
+      checks === 'standard' ? [false, true, false] : expect.anything(),
+    );
+    expect(own.threads()).toHaveLength(1);
+    own.detach();
   });
 });
 
