@@ -30,7 +30,7 @@ import * as addresses from '../memory/address.ts';
 import { type Address, KiB } from '../memory/address.ts';
 import { Memory } from '../memory/memory.ts';
 import { releaseView } from '../structs/deleted-view.ts';
-import { dropOrFree, dropTailed, layTail } from '../structs/drop.ts';
+import { type ArrayCells, dropOrFree, dropTailed, layTail } from '../structs/drop.ts';
 import type { AnyStructType, Init, View } from '../structs/inference.ts';
 import { LayoutRegistry } from '../structs/registry.ts';
 import type { StructStore } from '../structs/store.ts';
@@ -454,8 +454,8 @@ export class Heap implements Allocator, StructStore {
   }
 
   /** Notes which struct lies in a block of this thread: see structs/drop.ts. */
-  layTail(address: Address, hash: number): void {
-    layTail(this, address, hash);
+  layTail(address: Address, hash: number, array?: ArrayCells): void {
+    layTail(this, address, hash, array);
   }
 
   /** See `Locked.tryAdopt`. */
