@@ -171,6 +171,58 @@ export const runsAndSingles = through(
   ],
 );
 
+/** Receives up to three, but cannot take the second: that one and the third are left to others. */
+const receiveSpoilt: Part = (channel, { got }, thread) => {
+  const { items } = channel as unknown as { items: { run: unknown; take(address: number): number } };
+  const { take } = items;
+  let left = 1;
+  items.run = undefined;
+  items.take = (address) => {
+    if (left-- <= 0) throw new Error('spoilt');
+    return take(address);
+  };
+  try {
+    got[thread]!.push(...channel.recvMany(3, [], { timeout: 0 }));
+  } catch {
+    // It had come to the second one that another receiver left.
+  }
+};
+const receiveSome =
+  (most: number): Part =>
+  (channel, { got }, thread) => {
+    got[thread]!.push(...channel.recvMany(most, [], { timeout: 0 }));
+    got[thread]!.push(...channel.recvMany(most, [], { timeout: 0 }));
+  };
+
+/** A receiver gives the rest of its run up while another one is in the middle of the run behind it. */
+export const runGivenUp: Scenario = onPlainHeap<Handle, World>({
+  races,
+  maySleepOut: true,
+  prepare(heap) {
+    const channel = Channel.create(heap, f64, { capacity: 6 });
+    channel.sendAll([1, 2, 3, 4, 5, 6]);
+    return channel.handle;
+  },
+  finish(heap, handle, world) {
+    const channel = Channel.open(heap, handle);
+    if (world !== undefined) {
+      channel.close();
+      for (let value = channel.recv(); value !== undefined; value = channel.recv()) world.got[0]!.push(value);
+      const all = world.got.flat().sort((a, b) => a - b);
+      if (all.join() !== '1,2,3,4,5,6')
+        throw new Error(`received ${world.got.map((list) => list.join()).join(' | ')}`);
+    }
+    channel.destroy();
+  },
+  world: () => ({ got: [[], [], [], []], sent: 0 }),
+  threads: [receiveSpoilt, receiveSome(3), receiveSome(2)].map(
+    (part, i) => (heap: Heap, handle: Handle, world: World) => {
+      const channel = Channel.open(heap, handle);
+      return () => part(channel, world, i + 1);
+    },
+  ),
+});
+
 export const tries = through(
   1,
   [1],

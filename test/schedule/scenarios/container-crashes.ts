@@ -261,8 +261,9 @@ const Job = struct('Job', { id: u32, name: string });
 const NAME = 'a name that lies in a block of its own';
 
 /** What a thread makes for itself and gives up again; others go on with Boxes. */
-function making(make: (heap: Heap) => void, room = bytes): Scenario {
+function making(make: (heap: Heap) => void, room = bytes, alone = false): Scenario {
   return crashing({
+    alone,
     options,
     bytes: room,
     prepare: (heap) => {
@@ -289,12 +290,17 @@ export const structDelete = making((heap) => {
 });
 /** What the elements of an array own is dropped with it, whoever drops it. */
 function makingArray(layout: 'rows' | 'columns'): Scenario {
-  return making((heap) => {
-    const jobs = Job.array(heap, 2, { layout });
-    jobs.at(0).name = NAME;
-    jobs.at(1).name = NAME;
-    jobs.free();
-  });
+  return making(
+    (heap) => {
+      const jobs = Job.array(heap, 2, { layout });
+      jobs.at(0).name = NAME;
+      jobs.at(1).name = NAME;
+      jobs.free();
+      // Alone: a setter runs in one step, and cannot wait for others.
+    },
+    bytes,
+    true,
+  );
 }
 export const arrayOfRows = makingArray('rows');
 export const arrayOfColumns = makingArray('columns');
