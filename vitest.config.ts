@@ -8,8 +8,8 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
-    // They have a config of their own: vitest.package.config.ts.
-    exclude: ['test/package/**'],
+    // They have configs of their own: vitest.package.config.ts, vitest.pages.config.ts.
+    exclude: ['test/package/**', 'test/pages/**'],
     // A process for each file: exit hooks, thread ids and a crash stay in the file that caused them.
     pool: 'forks',
     // The thread tests bring four workers each: two files at a time keep a small machine busy.

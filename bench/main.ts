@@ -2,7 +2,7 @@
 
 import { readOptions, USAGE } from './options.ts';
 import { QUESTIONS } from './questions.ts';
-import { askAll } from './report.ts';
+import { askAll, drawFigures } from './report.ts';
 
 const options = readOptions(process.argv.slice(2));
 if ('problem' in options) {
@@ -13,6 +13,13 @@ if ('problem' in options) {
 } else if (options.list) {
   const width = Math.max(...QUESTIONS.map(({ name }) => name.length));
   for (const { name, asks } of QUESTIONS) process.stdout.write(`${name.padEnd(width)}  ${asks}\n`);
+} else if (options.draw !== undefined) {
+  try {
+    await drawFigures(options.draw, (text) => process.stdout.write(`${text}\n`));
+  } catch (error) {
+    process.stderr.write(`${options.draw} cannot be drawn: ${(error as Error).message}\n`);
+    process.exitCode = 1;
+  }
 } else {
   process.exitCode = (await askAll(options)) ? 0 : 1;
 }

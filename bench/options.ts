@@ -8,10 +8,10 @@ import { QUESTIONS } from './questions.ts';
 export const USAGE = `usage: npm run bench -- [names…] [options]
 
 Asks the named questions, or all of them. Every measurement runs in a fresh process; the subjects take
-turns, and ratios are medians over the rounds.
+turns, and ratios are medians over the rounds. A run of all questions is kept in bench/results/ as JSON,
+with figures as SVG.
 
-  table           all questions, but only what the figures with limits need;
-                  prints them as one table and keeps it in bench/results/
+  table           all questions, but only what the figures with limits need, printed as one table
   --list          the questions
   --rounds N      how often each case is measured (5; 3 with --quick)
   --patience N    measures up to N times more while others keep the machine busy (2; 0 with --tiny)
@@ -19,6 +19,7 @@ turns, and ratios are medians over the rounds.
   --tiny          as short as can be: shows that it works, not how fast
   --json          the answers as JSON on the standard output
   --out FILE      writes the JSON to a file too
+  --draw FILE     asks nothing: draws the figures of such a file, as SVG in a folder beside it
   --node PATH     a Node binary to measure on; may be given several times
   --help          this text
 `;
@@ -30,6 +31,7 @@ export interface Options {
   readonly help: boolean;
   readonly json: boolean;
   readonly out: string | undefined;
+  readonly draw: string | undefined;
   readonly nodes: readonly string[];
   readonly effort: Effort;
   readonly rounds: number;
@@ -58,6 +60,7 @@ function parse(args: readonly string[]): Options {
       rounds: { type: 'string' },
       patience: { type: 'string' },
       out: { type: 'string' },
+      draw: { type: 'string' },
       node: { type: 'string', multiple: true },
     },
   });
@@ -74,6 +77,7 @@ function parse(args: readonly string[]): Options {
     help: values.help,
     json: values.json,
     out: values.out,
+    draw: values.draw,
     nodes: values.node ?? [process.execPath],
     effort,
     rounds,

@@ -1,6 +1,6 @@
 /** Asks the questions, prints what came out, and keeps it as JSON. */
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { sourcePath } from './built.ts';
 import { type Machine, machine, versionOf } from './machine.ts';
@@ -56,6 +56,7 @@ export async function askAll(options: Options): Promise<boolean> {
   }
   if (options.json) process.stdout.write(asJson(report));
   for (const file of filesFor(report, options)) say(`\nkept in ${basename(file)}`);
+  if (keepsResults(options)) await drawFigures(resultsOf(report), say);
   return nodes.every(({ answers }) => answers.every(({ failures }) => failures.length === 0));
 }
 
@@ -101,9 +102,32 @@ function keep(report: Report, options: Options): void {
   }
 }
 
-function filesFor({ date }: Report, { out, table, effort }: Options): string[] {
-  const results = sourcePath(`results/${date.slice(0, 16).replaceAll(':', '')}.json`);
-  return [...(out === undefined ? [] : [out]), ...(table && effort !== 'tiny' ? [results] : [])];
+/** Draws the tables of a kept run that say how, into a folder beside it, named as it is. */
+export async function drawFigures(file: string, say: (text: string) => void): Promise<void> {
+  // Only here: it takes half a second to load.
+  const { drawCharts } = await import('./chart.ts');
+  const { date, machine, effort, nodes } = JSON.parse(readFileSync(file, 'utf8')) as Report;
+  const { cpu, cores, sabheap } = machine;
+  for (const { node, answers } of nodes.slice(0, 1)) {
+    const quick = effort === 'full' ? '' : `, ${effort}`;
+    const run = `sabheap ${sabheap}, Node ${node}, ${cores} cores of ${cpu}, ${date.slice(0, 10)}${quick}`;
+    const tables = answers.flatMap((answer) => answer.tables);
+    for (const path of await drawCharts(tables, run, file.replace(/\.json$/, ''))) say(`drawn: ${path}`);
+  }
+}
+
+function filesFor(report: Report, options: Options): string[] {
+  const { out } = options;
+  return [...(out === undefined ? [] : [out]), ...(keepsResults(options) ? [resultsOf(report)] : [])];
+}
+
+/** Runs of all questions are kept. */
+function keepsResults({ table, names, effort }: Options): boolean {
+  return (table || names.length === 0) && effort !== 'tiny';
+}
+
+function resultsOf({ date }: Report): string {
+  return sourcePath(`results/${date.slice(0, 16).replaceAll(':', '')}.json`);
 }
 
 function asJson(report: Report): string {

@@ -1,6 +1,7 @@
 /** Tables: rows of numbers with a heading, drawn for people. */
 
 import CliTable from 'cli-table3';
+import type { Chart } from './chart.ts';
 import { type Figure, type Missing, verdictOf } from './question.ts';
 
 /** A number, a word, or nothing. */
@@ -12,6 +13,8 @@ export interface Table {
   readonly rows: readonly (readonly Value[])[];
   /** What one has to know to read it. */
   readonly note?: string;
+  /** How it can be drawn. */
+  readonly chart?: Chart;
 }
 
 const BARE = {

@@ -86,7 +86,7 @@ export type { DamagedBlock, ReapOptions, ReapReport, SlotTenant } from './heap/r
 export type { Openable, Placed, Roots } from './heap/roots.ts';
 export type { ThreadInfo } from './heap/slots.ts';
 export type { LeakGroup, Tracker } from './heap/tracking.ts';
-export type { WatchableWorker, WatchOptions } from './heap/watch.ts';
+export { type WatchableWorker, type WatchOptions, watchable } from './heap/watch.ts';
 export { type Address, GiB, KiB, MiB, NULL, toAddress } from './memory/address.ts';
 export { Memory, type ViewConstructor } from './memory/memory.ts';
 export { array, bytes } from './structs/array-field.ts';

@@ -37,6 +37,12 @@ export const efficiency: Question = {
                 labelOf(name),
                 ...['percent', 'ns', 'steps'].map((metric) => samples.median(name, metric)),
               ]),
+              chart: {
+                name: 'efficiency',
+                kind: 'bars',
+                columns: ['% used'],
+                value: '% of the heap used when it is full',
+              },
             },
           ],
       figures: figuresOf(samples),

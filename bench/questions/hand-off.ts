@@ -36,6 +36,13 @@ export const handOff: Question = {
             ),
             ratio(kind!).measured,
           ]),
+          chart: {
+            name: 'hand-off',
+            kind: 'dots',
+            columns: ['boxes in one heap', 'structuredClone messages'],
+            value: 'microseconds',
+            log: true,
+          },
         },
       ],
       figures: [

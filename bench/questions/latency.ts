@@ -1,5 +1,6 @@
 /** latency: how long does a single alloc or free take, at worst, alone and against another thread? */
 
+import type { Chart } from '../chart.ts';
 import { scaled } from '../effort.ts';
 import { type Grid, gridCases, keyOf } from '../grid.ts';
 import type { Answer, Question } from '../question.ts';
@@ -50,6 +51,14 @@ export const latency: Question = {
   },
 };
 
+const CHART: Chart = {
+  name: 'latency',
+  kind: 'dots',
+  columns: ['p50', 'p99', 'p99.9', 'max'],
+  value: 'ns',
+  log: true,
+};
+
 function tableOf(samples: Samples, threads: number): Table {
   return {
     title: `a single alloc or free of 8 … 999 bytes, ${threads} ${threads === 1 ? 'thread' : 'threads'}, ns`,
@@ -62,5 +71,6 @@ function tableOf(samples: Samples, threads: number): Table {
       }),
     ]),
     note: 'What the clock itself takes is in every number.',
+    ...(threads === 1 ? {} : { chart: CHART }),
   };
 }

@@ -1,5 +1,6 @@
 /** live-blocks: does a pair cost more when more blocks are live? */
 
+import type { Chart } from '../chart.ts';
 import { clockMs } from '../effort.ts';
 import type { Answer, Missing, Question, Setting } from '../question.ts';
 import { type Case, type Samples, sample } from '../rounds.ts';
@@ -62,6 +63,17 @@ function keyOf(subject: string, live: number, order: number): string {
   return `${subject} ${live} ${order}`;
 }
 
+const COLUMNS = COUNTS.map((live) => `${live.toLocaleString('en-US')} live`);
+
+const CHART: Chart = {
+  name: 'live-blocks',
+  kind: 'lines',
+  columns: COLUMNS,
+  across: 'live blocks',
+  value: 'ns a pair',
+  log: true,
+};
+
 function tableOf(samples: Samples, title: string, order: number): Table {
   const row = (name: string): Value[] => [
     labelOf(name),
@@ -70,12 +82,9 @@ function tableOf(samples: Samples, title: string, order: number): Table {
   ];
   return {
     title,
-    columns: [
-      'subject',
-      ...COUNTS.map((live) => `${live.toLocaleString('en-US')} live`),
-      '1,000,000 / 1,000',
-    ],
+    columns: ['subject', ...COLUMNS, '1,000,000 / 1,000'],
     rows: subjectsOf(order).map(row),
+    ...(order === RANDOM ? { chart: CHART } : {}),
   };
 }
 

@@ -1,5 +1,6 @@
 /** threads: what do 1, 2 and 4 threads get out of one shared heap, locked and cached? */
 
+import type { Chart } from '../chart.ts';
 import { seconds } from '../effort.ts';
 import { type Grid, gridCases, gridTable, keyOf, leftOut } from '../grid.ts';
 import type { Answer, Question } from '../question.ts';
@@ -17,6 +18,14 @@ const SUBJECTS = [
   'v8',
 ];
 
+const CHART: Chart = {
+  name: 'threads',
+  kind: 'lines',
+  columns: ['1 thr', '2 thr', '4 thr'],
+  across: 'threads, on two cores',
+  value: 'million pairs a second',
+};
+
 export const threads: Question = {
   name: 'threads',
   asks: 'What do 1, 2 and 4 threads get out of one shared heap, locked and cached?',
@@ -31,7 +40,7 @@ export const threads: Question = {
     const samples = await sample(setting, gridCases(grid, setting));
     const title = 'pairs of 24 … 87 bytes, 64 live in each thread, million a second';
     return {
-      tables: setting.focus ? [] : [gridTable(samples, grid, title, 'rate', 1e6)],
+      tables: setting.focus ? [] : [{ ...gridTable(samples, grid, title, 'rate', 1e6), chart: CHART }],
       figures: [
         {
           figure: 'pairs on a shared heap: 2 threads / 1',

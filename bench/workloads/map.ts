@@ -4,7 +4,9 @@
  *     heap     a SharedMap that all threads work on
  *     plain    a Map of one thread's own
  *
- *     count    add 1 to a random key, with strings of 6 to 14 characters
+ *     count    add 1 to a random key, with strings of 6 to 14 characters. With `cut`, each is cut out of a
+ *              text, as who counts words does; else the same 100,000 string objects come again and again,
+ *              whose hash the engine remembers, and which a plain Map compares by their addresses
  *     look-up  get a random key, with integers
  */
 
@@ -17,6 +19,8 @@ import { nanoseconds } from './timed.ts';
 
 const KEYS = 100_000;
 const TURN = 1000;
+/** Words of the text that keys are cut from: a power of 2. */
+const TEXT_WORDS = 2 ** 18;
 const ROOT = 'map';
 
 /** Ids of the kind that programs make: letters, a number, sometimes more. */
@@ -29,6 +33,25 @@ function makeKeys(): string[] {
 function makeOrder(seed: number, count: number): Uint32Array {
   const random = new Random(seed);
   return Uint32Array.from({ length: count }, () => random.below(KEYS));
+}
+
+/** Gives the key of an addition, by its number. */
+type KeyAt = (addition: number) => string;
+
+function makeKeyAt(job: Job, keys: readonly string[], member: number): KeyAt {
+  if (option(job, 'cut', 0) === 0) {
+    const order = makeOrder(member, option(job, 'count', 1_000_000));
+    return (addition) => keys[order[addition]!]!;
+  }
+  const words = Array.from(makeOrder(member, TEXT_WORDS), (key) => keys[key]!);
+  let end = 0;
+  const starts = Uint32Array.from([0, ...words.map((word) => (end += word.length + 1))]);
+  // One flat string: what was joined is a tree of its parts until somebody reads it.
+  const text = new TextDecoder('latin1').decode(new TextEncoder().encode(words.join(' ')));
+  return (addition) => {
+    const word = addition & (TEXT_WORDS - 1);
+    return text.slice(starts[word]!, starts[word + 1]! - 1);
+  };
 }
 
 /** `rate`: additions a second, of all threads. */
@@ -57,11 +80,11 @@ export function countPart({ site, board, member, job }: Part): Numbers {
   const map = site!.heap!.roots.open(ROOT, SharedMap.type(string, u32))!;
   const keys = makeKeys();
   const adds = option(job, 'count', 1_000_000);
-  const order = makeOrder(member, adds);
+  const keyAt = makeKeyAt(job, keys, member);
   for (const key of keys) map.add(key, 1);
   board.meet();
   const began = clock();
-  for (let i = 0; i < adds; i++) map.add(keys[order[i]!]!, 1);
+  for (let i = 0; i < adds; i++) map.add(keyAt(i), 1);
   return { began, ended: clock(), adds };
 }
 
@@ -69,13 +92,13 @@ function countPlain(job: Job): number {
   const map = new Map<string, number>();
   const keys = makeKeys();
   const adds = option(job, 'count', 1_000_000);
-  const order = makeOrder(1, adds);
+  const keyAt = makeKeyAt(job, keys, 1);
   const count = (key: string): void => {
     map.set(key, (map.get(key) ?? 0) + 1);
   };
   for (const key of keys) count(key);
   const began = clock();
-  for (let i = 0; i < adds; i++) count(keys[order[i]!]!);
+  for (let i = 0; i < adds; i++) count(keyAt(i));
   const seconds = (clock() - began) / 1000;
   let sum = 0;
   for (const value of map.values()) sum += value;

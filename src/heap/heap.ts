@@ -535,9 +535,11 @@ export class Heap implements Allocator, StructStore {
 
   /**
    * Has a worker's thread reaped when it has ended, however it did. Keeps neither it nor the process alive.
+   * In a browser call it before you send the worker anything: it posts a message, which the library answers
+   * there, unseen by others, if the worker imports it statically. See `watchable`.
    *
    * @returns a function that stops it
-   * @throws TypeError when it is no Worker of `node:worker_threads`, RangeError when it has ended
+   * @throws TypeError when it is no Worker, RangeError when it has ended
    */
   watch(worker: WatchableWorker, options: WatchOptions = {}): () => void {
     return this.#watched.add(worker, options);

@@ -3,10 +3,10 @@
  * threads do not share cache lines.
  *
  *       0              4            8       12        16     20     24                    36     40     44
- *      ┌──────────────┬────────────┬───────┬─────────┬──────┬──────┬───────────┬─────────┬──────┬──────┬────────┬ ─
- *      │ threadId + 1 │ generation │ probe │ pending │ held │ rest │ deed lock │ (unused)│ dead │ last │ kernel │
- *      │ i32          │ u32        │ i32   │ record of locks│ i32  │           │         │ u32  │ i32  │ i32    │
- *      └──────────────┴────────────┴───────┴─────────┴──────┴──────┴───────────┴─────────┴──────┴──────┴────────┴ ─
+ *      ┌──────────────┬────────────┬───────┬─────────┬──────┬──────┬───────────┬─────────┬──────┬──────┬──────┬ ─
+ *      │ threadId + 1 │ generation │ probe │ pending │ held │ rest │ deed lock │ (unused)│ dead │ last │ sign │
+ *      │ i32          │ u32        │ i32   │ record of locks│ i32  │           │         │ u32  │ i32  │ i32  │
+ *      └──────────────┴────────────┴───────┴─────────┴──────┴──────┴───────────┴─────────┴──────┴──────┴──────┴ ─
  *       48                                     68                                                         128
  *      ┌──────────────────────────────────────┬ ─
  *      │ deed: block, link, op, count, after  │
@@ -21,12 +21,12 @@
  *      rest           0 at work, 1 idle: others may take its cache back, 2: one is about it, 3 drained: it has
  *      dead           the generation whose thread is known to have died; it stays when the slot is freed
  *      last           threadId + 1 of the last tenant that is gone
- *      kernel         the operating system's number of the tenant's thread, or 0: others ask it who lives
+ *      sign           the tenant's sign of life, or 0: others ask the runtime by it who has ended
  *
  * Slots are numbered from 1; 0 stands for nobody in block headers.
  */
 
-import { hasEnded, kernelThread, threadId } from '#platform';
+import { hasEnded, signOfLife, threadId } from '#platform';
 import type { BlockInfo } from '../allocators/allocator.ts';
 import { ownerBits } from '../allocators/ownership.ts';
 import { TooManyThreadsError } from '../errors.ts';
@@ -48,7 +48,7 @@ const REST = 5;
 const DEED_LOCK = 6;
 const DEAD = 9;
 const LAST = 10;
-const KERNEL = 11;
+const SIGN = 11;
 const DEED = 12;
 const EVERYBODY = 0x7fffffff;
 const SLOTS_AT_MOST = 256;
@@ -114,7 +114,7 @@ export class ThreadSlots implements Census {
       i32[word + RECORD + 1] = 0;
       i32[word + REST] = AT_WORK;
       i32.fill(0, word + DEED, word + DEED + DEED_WORDS);
-      i32[word + KERNEL] = kernelThread();
+      this.#sign(slot, generation);
       i32[word + GENERATION] = generation;
       // Publishes: whoever sees a tenant sees its generation, not that of a dead one before it.
       atomicStore(i32, word, threadIdPlus1);
@@ -123,6 +123,18 @@ export class ThreadSlots implements Census {
       return Thread.inSlot(slot, generation, i32, word + RECORD, this);
     }
     throw new TooManyThreadsError(this.maxThreads);
+  }
+
+  /** Writes the calling thread's sign of life into its slot: at once, or when the runtime has given one. */
+  #sign(slot: number, generation: number): void {
+    const at = this.#wordOf(slot) + SIGN;
+    const sign = signOfLife();
+    this.#i32[at] = typeof sign === 'number' ? sign : 0;
+    if (typeof sign === 'number') return;
+    void sign.then((given) => {
+      // It may have left meanwhile, and another thread may have come.
+      if (this.isTenant({ slot, generation })) this.#i32[at] = given;
+    });
   }
 
   /** Gives the calling thread's slot back. It must hold no lock. */
@@ -347,7 +359,7 @@ export class ThreadSlots implements Census {
   }
 
   #hasProof({ slot, threadId }: Pick<SlotInfo, 'slot' | 'threadId'>): boolean {
-    return hasEnded(this.#i32[this.#wordOf(slot) + KERNEL]!) || this.isProvenDead?.(threadId) === true;
+    return hasEnded(this.#i32[this.#wordOf(slot) + SIGN]!) || this.isProvenDead?.(threadId) === true;
   }
 
   hasDied(token: number): boolean {

@@ -10,8 +10,12 @@
  *
  * A worker's id is noted at once: its end turns it into -1. Whoever waits for a lock asks `isDead` (through
  * the slots) of the thread that holds it. Where the operating system tells it, nobody needs to ask here.
+ * A browser's Worker has no id and no 'exit': the platform asks its thread for the one, and tells the other.
  */
 
+import { followWorker, signOfLife } from '#platform';
+import { BlockingNotAllowedError } from '../errors.ts';
+import { SLICE_MS } from '../sync/lock.ts';
 import type { ReapOptions, ReapReport, SlotTenant } from './recovery.ts';
 import type { ThreadSlots } from './slots.ts';
 
@@ -23,8 +27,17 @@ interface LoopTimes {
 
 const NOT_KNOWN: LoopTimes = { idle: 0, active: 0 };
 
-/** What `heap.watch` needs of a Worker of `node:worker_threads`. */
-export interface WatchableWorker {
+/** What `heap.watch` takes: a Worker of `node:worker_threads`, or of a browser. */
+export type WatchableWorker = NodeWorker | WebWorker;
+
+/** What is used of a browser's Worker. */
+interface WebWorker {
+  postMessage(message: unknown, transfer: never[]): void;
+  terminate(): void;
+}
+
+/** What is used of a Worker of `node:worker_threads`. */
+interface NodeWorker {
   readonly threadId: number;
   readonly performance?: { eventLoopUtilization(): LoopTimes };
   on(event: 'online' | 'message' | 'exit', listener: () => void): unknown;
@@ -47,6 +60,8 @@ export class WatchedWorkers {
   readonly #slots: ThreadSlots;
   readonly #reap: (tenant: SlotTenant, options: ReapOptions) => ReapReport;
   readonly #all = new Set<WatchedWorker>();
+  /** What stops the watching of a browser's workers. */
+  readonly #followed = new Set<() => void>();
 
   constructor(slots: ThreadSlots, reap: (tenant: SlotTenant, options: ReapOptions) => ReapReport) {
     this.#slots = slots;
@@ -56,6 +71,8 @@ export class WatchedWorkers {
 
   /** See `Heap.watch`. */
   add(worker: WatchableWorker, options: WatchOptions): () => void {
+    const follower = this.#follow(worker, options);
+    if (follower !== undefined) return follower;
     checkWorker(worker);
     const watched = new WatchedWorker(worker, () => {
       this.#all.delete(watched);
@@ -68,6 +85,21 @@ export class WatchedWorkers {
     };
   }
 
+  /** A browser's worker, of which the platform tells the end. */
+  #follow(worker: WatchableWorker, options: WatchOptions): (() => void) | undefined {
+    const stop = followWorker(worker, (threadId) => {
+      this.#followed.delete(forget);
+      this.#ended(threadId, options);
+    });
+    if (stop === undefined) return undefined;
+    const forget = (): void => {
+      stop();
+      this.#followed.delete(forget);
+    };
+    this.#followed.add(forget);
+    return forget;
+  }
+
   /** Whether a watched worker's thread has ended. */
   isDead(threadId: number): boolean {
     for (const watched of this.#all) if (watched.threadId === threadId && watched.isDead()) return true;
@@ -78,6 +110,7 @@ export class WatchedWorkers {
   forget(): void {
     for (const watched of this.#all) watched.stop();
     this.#all.clear();
+    for (const forget of this.#followed) forget();
   }
 
   #ended(threadId: number, options: WatchOptions): void {
@@ -86,28 +119,33 @@ export class WatchedWorkers {
     const tenants = slots.taken().filter((tenant) => tenant.threadId === threadId);
     // Each one is known to be dead before the first is reaped, which may fail and be tried again.
     for (const { slot, generation } of tenants) slots.markDead(slot, generation);
-    for (const tenant of tenants) {
-      let report: ReapReport;
-      try {
-        report = this.#reap(tenant, options);
-      } catch (error) {
-        // Not thrown: an event of the runtime has no caller, and would end the program.
-        options.onFailed?.(error);
-        continue;
-      }
-      options.onReaped?.(report);
+    for (const tenant of tenants) this.#reapOne(tenant, options);
+  }
+
+  #reapOne(tenant: SlotTenant, options: WatchOptions): void {
+    let report: ReapReport;
+    try {
+      report = this.#reap(tenant, options);
+    } catch (error) {
+      // A page may not wait until a worker that lives is out of the allocator: it comes back.
+      if (error instanceof BlockingNotAllowedError)
+        setTimeout(() => this.#reapOne(tenant, options), SLICE_MS);
+      // Not thrown: an event of the runtime has no caller, and would end the program.
+      else options.onFailed?.(error);
+      return;
     }
+    options.onReaped?.(report);
   }
 }
 
 /** One worker. */
 class WatchedWorker {
   readonly threadId: number;
-  readonly #worker: WatchableWorker;
+  readonly #worker: NodeWorker;
   readonly #onExit: () => void;
   #wasSeenAlive = false;
 
-  constructor(worker: WatchableWorker, onExit: () => void) {
+  constructor(worker: NodeWorker, onExit: () => void) {
     this.threadId = worker.threadId;
     this.#worker = worker;
     this.#onExit = () => {
@@ -138,10 +176,20 @@ class WatchedWorker {
   };
 }
 
-function checkWorker(worker: unknown): asserts worker is WatchableWorker {
-  const { threadId, on, off } = (worker ?? {}) as Partial<WatchableWorker>;
+/**
+ * Resolves when other threads can notice this thread's death from now on, as far as the runtime tells them: at
+ * once in Node; in a browser when the thread has its Web Lock, some milliseconds after it was first asked for
+ * (`Heap.create`, `Heap.attach`, or this). A worker that will not go back to its event loop, because it waits on
+ * channels or locks from its first message on, awaits this before it begins.
+ */
+export async function watchable(): Promise<void> {
+  await signOfLife();
+}
+
+function checkWorker(worker: unknown): asserts worker is NodeWorker {
+  const { threadId, on, off } = (worker ?? {}) as Partial<NodeWorker>;
   if (typeof threadId !== 'number' || typeof on !== 'function' || typeof off !== 'function') {
-    throw new TypeError("watch wants a Worker of 'node:worker_threads'");
+    throw new TypeError("watch wants a Worker of 'node:worker_threads', or in a browser a Worker");
   }
   if (threadId < 0) throw new RangeError('the worker has ended: watch it when it is started');
 }

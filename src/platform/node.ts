@@ -18,7 +18,7 @@ export function threadId(): number {
 }
 
 /** Linux shows each thread as a folder, from its start until it has run its last instruction. */
-export function kernelThread(): number {
+export function signOfLife(): number | Promise<number> {
   // Deno would ask its user for leave to read there.
   if (process.platform !== 'linux' || 'Deno' in globalThis) return 0;
   try {
@@ -28,10 +28,15 @@ export function kernelThread(): number {
   }
 }
 
-export function hasEnded(kernelThread: number): boolean {
-  if (kernelThread === 0 || existsSync(`/proc/self/task/${kernelThread}`)) return false;
+export function hasEnded(sign: number): boolean {
+  if (sign === 0 || existsSync(`/proc/self/task/${sign}`)) return false;
   // Where a sandbox hides the folders, that of the thread that asks is hidden too.
   return existsSync(THIS_THREAD);
+}
+
+/** All workers here tell of their 'exit'. */
+export function followWorker(_worker: unknown, _ended: (threadId: number) => void): (() => void) | undefined {
+  return undefined;
 }
 
 export function mayBlock(): boolean {
@@ -64,4 +69,13 @@ function runExitCallbacks(): void {
   }
 }
 
-({ threadId, kernelThread, hasEnded, mayBlock, onExit, readsInOrder, isolationProblem }) satisfies Platform;
+({
+  threadId,
+  signOfLife,
+  hasEnded,
+  followWorker,
+  mayBlock,
+  onExit,
+  readsInOrder,
+  isolationProblem,
+}) satisfies Platform;

@@ -10,14 +10,25 @@ export interface Platform {
   /** A number below 2 ** 29 that no other thread of the program has. The main thread of Node has 0. */
   threadId(): number;
 
-  /** The operating system's number of this thread, above 0, or 0 where it cannot be had. */
-  kernelThread(): number;
+  /**
+   * This thread's sign of life: a number above 0 by which others learn of its end, or 0 where there is none. A
+   * promise where the runtime is to be asked for it, which takes some turns of the event loop. It is had before
+   * anybody is told it: a sign that is missing later is that of a thread that has ended.
+   */
+  signOfLife(): number | Promise<number>;
 
   /**
-   * Whether the thread that {@link kernelThread} gave that number for has ended, so that nothing of it runs any
-   * more. False when that cannot be told; never true of a thread that lives.
+   * Whether the thread with this {@link signOfLife} has ended, so that nothing of it runs any more. False when
+   * that cannot be told, or not yet: then asking has begun, and the answer is had some turns of the event loop
+   * later. Never true of a thread that lives, and always false of 0.
    */
-  hasEnded(kernelThread: number): boolean;
+  hasEnded(sign: number): boolean;
+
+  /**
+   * Calls back once with the thread id of a Worker object's thread, when that has ended, if it is an object
+   * that tells of no 'exit': a browser's Worker. Returns what stops it, or undefined for any other object.
+   */
+  followWorker(worker: unknown, ended: (threadId: number) => void): (() => void) | undefined;
 
   /** May this thread sleep on a shared word? The main thread of a page may not. */
   mayBlock(): boolean;

@@ -3,10 +3,11 @@
  *
  * There are no thread numbers, so each thread draws its own once: 29 random bits, never 0. They are kept on
  * the global object, where a second copy of the library in the same thread finds them.
- * A page says when it goes ('pagehide'); a worker that is terminated says nothing.
+ * A page says when it goes ('pagehide'); a worker that is terminated says nothing (see web-lock.ts).
  */
 
 import type { Platform } from './platform.ts';
+import { answerFollowers, followWorker, hasEnded, holdThreadLock } from './web-lock.ts';
 
 /** The few names of a browser's global object that this file uses. */
 interface WebGlobal {
@@ -21,18 +22,15 @@ interface WebGlobal {
 const THREAD_ID: unique symbol = Symbol.for('sabheap.threadId');
 const web = globalThis as unknown as WebGlobal;
 
+export { followWorker, hasEnded };
+
 export function threadId(): number {
   web[THREAD_ID] ??= drawThreadId();
   return web[THREAD_ID];
 }
 
-export function kernelThread(): number {
-  return 0;
-}
-
-/** A browser does not tell. */
-export function hasEnded(_kernelThread: number): boolean {
-  return false;
+export function signOfLife(): number | Promise<number> {
+  return holdThreadLock(threadId());
 }
 
 export function mayBlock(): boolean {
@@ -69,4 +67,16 @@ function drawThreadId(): number {
   return word >>> 3 || 1;
 }
 
-({ threadId, kernelThread, hasEnded, mayBlock, onExit, readsInOrder, isolationProblem }) satisfies Platform;
+// At load: what asks for the id may be the first message that a worker gets.
+if (web.document === undefined) answerFollowers(signOfLife);
+
+({
+  threadId,
+  signOfLife,
+  hasEnded,
+  followWorker,
+  mayBlock,
+  onExit,
+  readsInOrder,
+  isolationProblem,
+}) satisfies Platform;

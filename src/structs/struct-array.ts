@@ -34,12 +34,12 @@ import { type RowClass, type RowView, refusedAddress, StructView, unknownField }
 export type ArrayLayout = 'rows' | 'columns';
 
 /** What another thread needs to reopen an array: a plain object, cloned in less than 100 bytes. */
-export interface StructArrayHandle {
+export interface StructArrayHandle<L extends ArrayLayout = ArrayLayout> {
   readonly address: Address;
   readonly length: number;
   /** The layout hash of the struct. */
   readonly hash: number;
-  readonly layout: ArrayLayout;
+  readonly layout: L;
 }
 
 /** All values of one field. In columns a typed array for numbers and bigints. */
@@ -58,7 +58,7 @@ export interface StructArray<T extends AnyStructType, L extends ArrayLayout = 'r
   /** Bytes in all. */
   readonly byteLength: number;
   /** For `Type.arrayAt` in another thread. Marks the block as shared. TypeError once freed. */
-  readonly handle: StructArrayHandle;
+  readonly handle: StructArrayHandle<L>;
   /**
    * A view of the struct at `index`, 0 to length - 1: `into` if given, moved there; else a new one.
    *

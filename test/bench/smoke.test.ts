@@ -9,7 +9,8 @@ import { QUESTIONS } from '../../bench/questions.ts';
 const MAIN = fileURLToPath(new URL('../../dist/bench/main.js', import.meta.url));
 
 function bench(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8' });
+  return { status, stdout, stderr };
 }
 
 describe('every question runs, as short as can be, and answers in JSON', () => {
@@ -68,6 +69,24 @@ describe('the command line', () => {
       expect(status).toBe(0);
       expect(stdout).toMatch(/live blocks +ns +of 1,000 live/);
       expect(JSON.parse(readFileSync(out, 'utf8')).nodes[0].answers[0].question).toBe('buddy-free');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test('--draw makes figures of what was kept, and says what it cannot read', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sabheap-bench-'));
+    try {
+      const out = join(folder, 'run.json');
+      expect(bench('hand-off', '--tiny', '--out', out).status).toBe(0);
+      const drawn = join(folder, 'run', 'hand-off.svg');
+      expect(bench('--draw', out)).toEqual({ status: 0, stdout: `drawn: ${drawn}\n`, stderr: '' });
+      const svg = readFileSync(drawn, 'utf8');
+      for (const text of ['structuredClone messages', `Node ${process.versions.node}, `])
+        expect(svg).toContain(text);
+      const { status, stderr } = bench('--draw', join(folder, 'nothing.json'));
+      expect(status).toBe(1);
+      expect(stderr).toMatch(/nothing\.json cannot be drawn: ENOENT/);
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -19,7 +19,7 @@ import type { End } from '../../workers/test-threads/casualty.ts';
 import { STEP } from '../stress/steps.ts';
 import { Scene } from './casualties.ts';
 
-const KERNEL_WORD = 11;
+const SIGN_WORD = 11;
 
 let scene: Scene;
 let heap: Heap;
@@ -44,11 +44,11 @@ function attachAnother(): Heap {
 
 const gone = (worker: Worker): Promise<unknown> => new Promise((resolve) => worker.once('exit', resolve));
 
-/** As on a system that does not tell which threads live: forgets the kernel's number of each. */
-function forgetKernelNumbers(): void {
+/** As on a system that does not tell which threads live: forgets the sign of life of each. */
+function forgetSigns(): void {
   const { slots, maxThreads } = readSuperblock(heap.memory);
   for (let slot = 1; slot <= maxThreads; slot++) {
-    heap.memory.i32[(slots + (slot - 1) * SLOT_BYTES) / 4 + KERNEL_WORD] = 0;
+    heap.memory.i32[(slots + (slot - 1) * SLOT_BYTES) / 4 + SIGN_WORD] = 0;
   }
 }
 
@@ -104,7 +104,7 @@ describe('who blocks gets on without its event loop', () => {
     await new Promise((resolve) => worker.once('online', resolve));
     worker.postMessage('fall');
     meeting.await(STEP, 1);
-    forgetKernelNumbers();
+    forgetSigns();
     blockOn(worker, end, meeting);
     await gone(worker);
     scene.expectSound();

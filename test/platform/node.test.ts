@@ -5,10 +5,10 @@ import { expect, test } from 'vitest';
 import {
   hasEnded,
   isolationProblem,
-  kernelThread,
   mayBlock,
   onExit,
   readsInOrder,
+  signOfLife,
   threadId,
 } from '../../src/platform/node.ts';
 
@@ -39,16 +39,16 @@ test('a worker has the id that its parent knows', async () => {
 });
 
 test.runIf(process.platform === 'linux')('the kernel tells which threads live', async () => {
-  expect(kernelThread()).toBeGreaterThan(0);
-  expect(hasEnded(kernelThread())).toBe(false);
+  expect(signOfLife()).toBeGreaterThan(0);
+  expect(hasEnded(await signOfLife())).toBe(false);
   const code = `
     import { parentPort } from 'node:worker_threads';
-    import { kernelThread } from ${JSON.stringify(built.href)};
-    parentPort.postMessage(kernelThread());
+    import { signOfLife } from ${JSON.stringify(built.href)};
+    parentPort.postMessage(signOfLife());
     setInterval(() => {}, 1000);`;
   const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`));
   const number = (await messageFrom(worker)) as number;
-  expect(number).not.toBe(kernelThread());
+  expect(number).not.toBe(signOfLife());
   expect(hasEnded(number)).toBe(false);
   await worker.terminate();
   expect(hasEnded(number)).toBe(true);

@@ -8,7 +8,7 @@ import { type RefField, ref } from '../../src/structs/reference.ts';
 import { bool, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64 } from '../../src/structs/scalars.ts';
 import type { StructStore } from '../../src/structs/store.ts';
 import { create, type StructType, struct, viewAt } from '../../src/structs/struct.ts';
-import type { StructArray } from '../../src/structs/struct-array.ts';
+import type { StructArray, StructArrayHandle } from '../../src/structs/struct-array.ts';
 import type { Equal, Expect } from './expect.ts';
 
 declare const store: StructStore;
@@ -214,8 +214,11 @@ export type RowColumnsAreFixedArrays = Expect<Equal<typeof kinds, FixedArray<'re
 const xs = Point.array(store, 3, { layout: 'columns' }).column('x');
 export type NumberColumnsAreTypedArrays = Expect<Equal<typeof xs, Float64Array<SharedArrayBuffer>>>;
 const reopened = Mixed.arrayAt(store, columns.handle);
+export type ReopenedInItsLayout = Expect<Equal<typeof reopened, StructArray<typeof Mixed, 'columns'>>>;
+declare const anyHandle: StructArrayHandle;
+const either = Mixed.arrayAt(store, anyHandle);
 export type ReopenedInEitherLayout = Expect<
-  Equal<typeof reopened, StructArray<typeof Mixed, 'rows' | 'columns'>>
+  Equal<typeof either, StructArray<typeof Mixed, 'rows' | 'columns'>>
 >;
 for (const view of rows) view.at.x = rows.at(0, view).at.y;
 // @ts-expect-error: a view of the same struct is wanted

@@ -5,14 +5,18 @@ import { isDead, threadId } from './runtime.ts';
 export { threadId };
 
 /** What is added to thread ids, so that a mix-up shows. */
-const KERNEL = 1000;
+const SIGN = 1000;
 
-export function kernelThread(): number {
-  return KERNEL + threadId();
+export function signOfLife(): number {
+  return SIGN + threadId();
 }
 
-export function hasEnded(kernelThread: number): boolean {
-  return isDead(kernelThread - KERNEL);
+export function hasEnded(sign: number): boolean {
+  return isDead(sign - SIGN);
+}
+
+export function followWorker(): undefined {
+  return undefined;
 }
 
 export function mayBlock(): boolean {

@@ -59,7 +59,7 @@ export const SLOT_LOOKS: readonly AllowedRace[] = [
       'ThreadSlots.isTenant',
       'ThreadSlots.taken',
     ],
-    and: ['ThreadSlots.take'],
+    and: ['ThreadSlots.sign', 'ThreadSlots.take'],
   },
 ];
 
