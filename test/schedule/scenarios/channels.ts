@@ -19,7 +19,7 @@ interface World {
 }
 
 type Handle = ChannelHandle<number>;
-type Part = (channel: Channel<number>, world: World, thread: number) => void;
+type Part = (channel: Channel<number>, world: World, thread: number) => void | Promise<void>;
 
 function through(capacity: number, expected: readonly number[], parts: readonly Part[]): Scenario {
   return onPlainHeap<Handle, World>({
@@ -222,6 +222,36 @@ export const runGivenUp: Scenario = onPlainHeap<Handle, World>({
     },
   ),
 });
+
+/** Tasks that wait without blocking, beside threads that block. */
+const sendAsync =
+  (...values: number[]): Part =>
+  async (channel) => {
+    for (const value of values) await channel.sendAsync(value);
+  };
+const receiveAsync =
+  (count: number): Part =>
+  async (channel, { got }, thread) => {
+    for (let left = count; left > 0; left--) got[thread]!.push((await channel.recvAsync())!);
+  };
+
+export const oneByOneAsync = through(1, [1, 2], [sendAsync(1, 2), receiveAsync(2)]);
+export const asyncReceivers = through(1, [1, 2], [send(1, 2), receiveAsync(1), receive(1)]);
+export const asyncSenders = through(1, [1, 11], [sendAsync(1), send(11), receiveAsync(2)]);
+export const asyncUntilClosed = through(
+  1,
+  [1, 2],
+  [
+    async (channel) => {
+      await channel.sendAllAsync([1, 2]);
+      channel.close();
+    },
+    async (channel, { got }, thread) => {
+      for (let value = await channel.recvAsync(); value !== undefined; value = await channel.recvAsync())
+        got[thread]!.push(value);
+    },
+  ],
+);
 
 export const tries = through(
   1,
