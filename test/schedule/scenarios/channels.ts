@@ -223,6 +223,35 @@ export const runGivenUp: Scenario = onPlainHeap<Handle, World>({
   ),
 });
 
+/** A receiver whose time is up takes nothing: what comes then is the other one's, or its own next time. */
+const receiveInTime: Part = (channel, { got }, thread) => {
+  for (let tries = 0; tries < 2; tries++) {
+    const value = channel.recv({ timeout: tries });
+    if (value !== undefined) got[thread]!.push(value);
+  }
+};
+const sendAndClose: Part = (channel) => {
+  channel.send(1);
+  channel.send(2);
+  channel.close();
+};
+export const timeIsUp = through(1, [1, 2], [sendAndClose, receiveInTime, receiveAll]);
+export const timeIsUpAsync = through(
+  1,
+  [1, 2],
+  [
+    sendAndClose,
+    async (channel, { got }, thread) => {
+      const some = await channel.recvManyAsync(2, [], { timeout: 1 });
+      got[thread]!.push(...some);
+    },
+    async (channel, { got }, thread) => {
+      for (let value = await channel.recvAsync(); value !== undefined; value = await channel.recvAsync())
+        got[thread]!.push(value);
+    },
+  ],
+);
+
 /** Tasks that wait without blocking, beside threads that block. */
 const sendAsync =
   (...values: number[]): Part =>
