@@ -55,12 +55,10 @@ const IS_FULL_UP = FULL_UP;
 const IS_CLOSED = CLOSED;
 const MOST = BATCH;
 
-/**
- * After how many vain looks a receiver that does not wait looks for what the dead held: as many as there are
- * cells, so that it costs one more load for each, within these bounds.
- */
-const LEAST_PATIENCE = 16;
-const MOST_PATIENCE = 1024;
+/** After how many vain looks for each cell a receiver that does not wait looks at all of them, for what the dead held. */
+const LOOKS_PER_CELL = 8;
+const LEAST_LOOKS = 64;
+const MOST_LOOKS = 1024;
 
 /** The cell at the head has changed: an attempt has to look again. */
 const AGAIN: unique symbol = Symbol('again');
@@ -565,7 +563,7 @@ export class Channel<T = unknown, I = T> extends ChannelCells<T, I> {
   }
 
   private get fullPatience(): number {
-    return Math.min(Math.max(this.capacity, LEAST_PATIENCE), MOST_PATIENCE);
+    return Math.min(Math.max(LOOKS_PER_CELL * this.capacity, LEAST_LOOKS), MOST_LOOKS);
   }
 
   protected override isStuck(): boolean {
