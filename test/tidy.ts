@@ -98,7 +98,7 @@ function isIn(source: Source, ...folders: string[]): boolean {
 // Layers ---------------------------------------------------------------------------------------------
 
 /** Which folders of src a folder may import; errors.ts and platform are free to all. */
-const LAYERS: Readonly<Record<string, readonly string[]>> = {
+export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   platform: [],
   memory: [],

@@ -137,7 +137,6 @@ export class Heap implements Allocator, StructStore {
     this.#allocator = allocator;
     this.#base = allocator;
     this.#locked = allocator instanceof ThreadCached ? allocator.inner : allocator;
-    this.#locked.lock.checkSound();
     this.#roots = new Roots<Heap>(this, this.lock(ROOT_LOCK), this.#locked.lock, thread, parts.lockTimeout);
     this.#exhaustion = new Exhaustion(() => this.recover().length > 0);
     this.#watched = new WatchedWorkers(slots, (tenant, options) => this.reap(tenant, options));
@@ -546,7 +545,6 @@ export class Heap implements Allocator, StructStore {
   }
 
   #recoveryParts(): RecoveryParts {
-    this.#locked.lock.checkSound();
     const drop = (address: Address): void => dropOrFree(this, address);
     const [slots, lock, allocator] = [this.#slots, this.lock(RECOVERY_LOCK), this.#base];
     return { slots, thread: this.thread, lock, allocator, drop };

@@ -79,11 +79,13 @@ export interface RecoveryParts {
  *
  * @returns undefined when it was there, and its slot was freed since
  * @throws RangeError when it never was, or is the calling thread, or an id stands for several
+ * @throws HeapCorruptionError when the heap is poisoned
  */
 export function tenantOf(
-  { slots, thread }: RecoveryParts,
+  { slots, thread, allocator }: RecoveryParts,
   wanted: number | SlotTenant,
 ): SlotInfo | undefined {
+  allocator.checkSound();
   const found = slots.taken().filter((info) => isWanted(info, wanted));
   const dead = found.filter((info) => info.dead);
   const tenants = dead.length > 0 ? dead : found;
@@ -160,7 +162,8 @@ function dropAll(parts: RecoveryParts, addresses: readonly Address[]): DamagedBl
 
 /** Recovers what all those left that are known to be dead. */
 export function reapDead(parts: RecoveryParts, reclaim: boolean): ReapReport[] {
-  const { slots, thread } = parts;
+  const { slots, thread, allocator } = parts;
+  allocator.checkSound();
   return slots
     .taken()
     .filter((tenant) => tenant.slot !== thread.slot && (tenant.dead || slots.prove(tenant)))

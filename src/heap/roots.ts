@@ -73,6 +73,7 @@ export class Roots<H extends RootStore> {
   /** How far the walk over the list has come: one of more entries than the heap can hold is a circle. */
   #steps = 0;
 
+  /** @throws HeapCorruptionError when the heap is poisoned: nobody attaches to it */
   constructor(heap: H, lock: Lock, blocks: Lock, thread: Thread, timeout: number) {
     this.#heap = heap;
     this.#lock = lock;
@@ -81,6 +82,7 @@ export class Roots<H extends RootStore> {
     this.#timeout = timeout;
     this.#u32 = heap.memory.u32;
     this.#i32 = heap.memory.i32;
+    blocks.checkSound();
   }
 
   /** Gives the table up: every later use throws what `lock` throws. */

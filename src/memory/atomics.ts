@@ -105,6 +105,10 @@ interface AsyncWaiter {
 
 const modern = Atomics as AsyncWaiter;
 
+/** Whether the runtime has `Atomics.waitAsync` and `Atomics.pause`. */
+export const hasWaitAsync: boolean = modern.waitAsync !== undefined;
+export const hasPause: boolean = modern.pause !== undefined;
+
 /** How often a runtime without `Atomics.waitAsync` looks at the word again, in ms. */
 const POLL_MS = 1;
 

@@ -25,7 +25,7 @@
 import { HeapCorruptionError, hex } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
 import type { Memory } from '../memory/memory.ts';
-import type { LayoutRegistry } from './registry.ts';
+import type { LayoutRegistry, RegisteredLayout } from './registry.ts';
 
 /** Bytes of the two words that a block starts with which something can own. */
 export const OWNED_HEADER_BYTES = 8;
@@ -196,18 +196,11 @@ export function dropTailed(store: ReclaimStore, owning: readonly number[], addre
  * with 64 bits that are right for the block's address and generation.
  */
 export function dropOrFree(store: ReclaimStore, address: Address): void {
-  const { u32 } = store.memory;
   const size = store.sizeOf(address);
-  const end = (address + size) >>> 2;
-  const tail = (TAIL | store.generationOf(address)) >>> 0;
-  const isTailed = size > TAIL_BYTES && (u32[end - 2]! & ~OF_ARRAY) >>> 0 === tail;
-  const layout = isTailed ? store.layouts.find((u32[end - 1]! ^ address) >>> 0) : undefined;
-  if (layout !== undefined && u32[end - 2] !== tail) {
-    const array = arrayAt(u32, address, end);
-    if (array !== undefined) dropArray(store, address, array);
-    store.free(address);
-  } else if (layout !== undefined && layout.size + TAIL_BYTES <= size) {
-    dropTailed(store, layout.owning, address);
+  const content = tailed(store, address, size);
+  if (content !== undefined) {
+    if (content.array === undefined) dropTailed(store, content.struct.owning, address);
+    else dropArray(store, address, content.array);
     store.free(address);
   } else if (isOfKind(store, address, size)) {
     dropBlock(store, address);
@@ -223,6 +216,44 @@ export function dropArray(store: DropStore, address: number, { length, cells }: 
     for (let i = 0; i < length; i++) dropper.push(store.takeOut(address + offset + i * stride));
   }
   dropper.run();
+}
+
+/**
+ * What lies in a block, as far as its bytes tell: `struct Node`, `array of 5 Node`, `SharedMap of u64`, `Channel of Job`; undefined
+ * for bytes that say nothing, such as a struct that owns nothing. For people and reports; bytes of the user may be
+ * mistaken as `dropOrFree` says. Safe in all threads.
+ *
+ * @throws InvalidFreeError when `address` is no live block
+ */
+export function contentOf(store: ReclaimStore, address: Address): string | undefined {
+  const { u32 } = store.memory;
+  const size = store.sizeOf(address);
+  const content = tailed(store, address, size);
+  if (content?.array !== undefined) return `array of ${content.array.length} ${content.struct.name}`;
+  if (content !== undefined) return `struct ${content.struct.name}`;
+  if (!isOfKind(store, address, size)) return undefined;
+  const kind = kinds.get(u32[address >>> 2]!)!;
+  const of = kind.isText ? undefined : store.layouts.find(u32[(address >>> 2) + 1]!);
+  // Fields that are no structs are registered as ':string', ':vec(u32)'.
+  return of === undefined ? kind.name : `${kind.name} of ${of.name.replace(/^:/, '')}`;
+}
+
+/** What a block's tail names: a struct, or an array of it. */
+function tailed(store: ReclaimStore, address: Address, size: number): Tailed | undefined {
+  const { u32 } = store.memory;
+  const end = (address + size) >>> 2;
+  const tail = (TAIL | store.generationOf(address)) >>> 0;
+  const isArray = u32[end - 2] === (tail | OF_ARRAY);
+  if (size <= TAIL_BYTES || (!isArray && u32[end - 2] !== tail)) return undefined;
+  const struct = store.layouts.find((u32[end - 1]! ^ address) >>> 0);
+  const array = isArray ? arrayAt(u32, address, end) : undefined;
+  const fits = isArray ? array !== undefined : struct !== undefined && struct.size + TAIL_BYTES <= size;
+  return struct !== undefined && fits ? { struct, array } : undefined;
+}
+
+interface Tailed {
+  readonly struct: RegisteredLayout;
+  readonly array: ArrayCells | undefined;
 }
 
 /** Whether a block starts with a kind and what can stand behind it. */

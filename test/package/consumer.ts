@@ -89,6 +89,11 @@ export class Consumer {
     return run(process.execPath, args, this.folder);
   }
 
+  /** Runs the package's command as its users do, without what npm says; what is not installed is not fetched. */
+  npx(...args: string[]): Run {
+    return run('npx', ['--no', '--loglevel=error', ...args], this.folder);
+  }
+
   /** Runs lines of JavaScript as a module in a fresh process. */
   eval(...lines: string[]): Run {
     // A file: the command line's own `--eval` puts Node's modules among the globals.

@@ -61,7 +61,9 @@ describe('the files', () => {
 
   test('maps of code and of declarations lead to sources that are there', () => {
     const files = filesOf(bare);
-    const built = files.filter((path) => /\.(js|d\.ts)$/.test(path));
+    // The command line is bundled: nobody imports it.
+    const command = join(bare.path('node_modules/sabheap'), 'dist/cli');
+    const built = files.filter((path) => /\.(js|d\.ts)$/.test(path) && !path.startsWith(command));
     expect(built.length).toBeGreaterThan(100);
     for (const path of built) {
       const map = `${path}.map`;
@@ -182,6 +184,59 @@ describe('the declarations', () => {
         .split('\n')
         .filter((line) => line.includes('error')),
     ).toEqual([expect.stringContaining("Type 'number | undefined' is not assignable to type 'string'")]);
+  });
+});
+
+describe('the command', () => {
+  // Without Piscina, or anything else.
+  test('doctor', () => {
+    const { status, output, complaints } = bare.npx('sabheap', 'doctor', '--json');
+    expect([status, complaints]).toEqual([0, '']);
+    const { ok, findings } = JSON.parse(output);
+    expect(ok).toBe(true);
+    expect(findings).toContainEqual(
+      expect.objectContaining({ name: 'piscina', found: 'not found from here', verdict: 'without' }),
+    );
+    const found = typed.npx('sabheap', 'doctor', '--json');
+    expect(JSON.parse(found.output).findings).toContainEqual(
+      expect.objectContaining({ name: 'piscina', found: expect.stringMatching(/^5\./), verdict: 'ok' }),
+    );
+  });
+
+  test('index', () => {
+    bare.write('texts/one.txt', 'one two two');
+    const { status, output, complaints } = bare.npx('sabheap', 'index', 'texts');
+    expect([status, complaints]).toEqual([0, '']);
+    expect(output).toMatch(/^ {2}two +2 times in 1 file$/m);
+    expect(output.match(/^ok {4} /gm)).toHaveLength(7);
+  });
+
+  test('stress', () => {
+    const { status, output, complaints } = bare.npx('sabheap', 'stress', '--seconds', '2', '--kill', '3');
+    expect(status, complaints).toBe(0);
+    expect(output).toMatch(/^\d+ kills: /m);
+    expect(output).toContain('the whole region allocatable');
+  });
+
+  test('inspect', () => {
+    bare.eval(
+      "import { Heap, MiB, SharedMap, string, u32 } from 'sabheap';",
+      "import { saveImage } from 'sabheap/node';",
+      'const heap = Heap.create({ byteLength: MiB });',
+      "heap.roots.set('counts', SharedMap.create(heap, string, u32));",
+      'heap.alloc(100);',
+      "saveImage(heap, 'counts.heap');",
+    );
+    const { status, output, complaints } = bare.npx('sabheap', 'inspect', 'counts.heap');
+    expect([status, complaints]).toEqual([0, '']);
+    expect(output).toMatch(/^ {2}counts +0x[0-9a-f]{8} +SharedMap of u32$/m);
+    expect(output).toMatch(/^Lost: no root leads to 1 block of 112 bytes:$/m);
+  });
+
+  test('wrong', () => {
+    const { status, output, complaints } = bare.npx('sabheap', 'inspekt', 'counts.heap');
+    expect([status, output]).toEqual([2, '']);
+    expect(complaints).toContain('(Did you mean inspect?)');
   });
 });
 

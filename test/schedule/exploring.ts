@@ -3,6 +3,7 @@
  *
  *     SCHEDULES=1000000 npx vitest run test/schedule     so many in all, about; default 200,000
  *     SEED=17                                            the first seed; default: another one in each run
+ *     REPLAY='random 17'                                 that schedule and no other: a failure says which it was
  */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -13,6 +14,7 @@ import type { Scenario } from './engine/scenario.ts';
 const DEFAULT_SCHEDULES = 200_000;
 const scale = Number(process.env.SCHEDULES ?? DEFAULT_SCHEDULES) / DEFAULT_SCHEDULES;
 const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 30));
+const replay = process.env.REPLAY;
 
 /** A budget for 200,000 schedules in all, made larger or smaller. */
 function scaled(budget: Budget): Budget {
@@ -46,7 +48,8 @@ export function exploreAll(
     });
 
     test.each(Object.keys(scenarios))('%s', (name) => {
-      const explored = explorerOf(built, name).explore(scaled(budget));
+      const explorer = explorerOf(built, name);
+      const explored = replay === undefined ? explorer.explore(scaled(budget)) : explorer.again(replay);
       schedules += explored.schedules;
       expect(explored.longest).toBeGreaterThan(1);
     });
@@ -79,6 +82,7 @@ export function crashAll(
       const expected = pending.includes(name) ? test.fails : test;
       expected(`${name}: at every step`, () => {
         const explorer = explorerOf(built, name);
+        if (replay !== undefined) return void explorer.again(replay);
         const { schedules } = explorer.passed(explorer.crash());
         deaths += schedules;
         expect(schedules).toBeGreaterThan(3);
@@ -91,6 +95,7 @@ export function crashAll(
       if (amid === undefined || pending.includes(name)) continue;
       test(`${name}: while others are at work`, () => {
         const explorer = explorerOf(built, `${name}.amid`);
+        if (replay !== undefined) return void explorer.again(replay);
         deaths += explorer.passed(explorer.kill(Math.ceil(KILLS * scale), seed)).schedules;
       });
     }

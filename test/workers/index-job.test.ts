@@ -179,51 +179,68 @@ describe('the report', () => {
   });
 });
 
-describe('what cannot be ends with 1 and one line', () => {
-  const refusals: [string, string[], RegExp][] = [
-    ['a path that does not exist', ['/nowhere/at/all'], /^no such file or folder: \/nowhere\/at\/all$/],
-    ['a folder without a text', ['<folder>/empty'], /^no text files in .*empty$/],
-    ['a heap below the least', ['<folder>', '--bytes', '1KiB'], /^a heap of 1024 bytes is too small/],
+describe('what cannot be', () => {
+  /** What was done, with what, and what it came to: 1 for what is not as it has to be, 2 for a wrong command line. */
+  const refusals: [string, string[], 1 | 2, RegExp][] = [
+    ['a path that does not exist', ['/nowhere/at/all'], 1, /^no such file or folder: \/nowhere\/at\/all$/],
+    ['a folder without a text', ['<folder>/empty'], 1, /^no text files in .*empty$/],
+    ['a heap below the least', ['<folder>', '--bytes', '1KiB'], 1, /^a heap of 1024 bytes is too small/],
     [
       'a heap too small for the table',
       ['<folder>', '--bytes', '20KiB'],
+      1,
       /too small for the index: out of memory/,
     ],
     [
       'a heap too small for the words',
       ['<many>', '--bytes', '256KiB'],
-      /too small for the index: out of memory/,
+      1,
+      /too small for the index: out of memory.*; --bytes makes it larger$/,
     ],
-    ['no heap', ['<folder>', '--bytes', '0'], /^byteLength must be an integer from 8/],
+    ['no heap', ['<folder>', '--bytes', '0'], 1, /^byteLength must be an integer from 8/],
     [
       'a size that is none',
       ['<folder>', '--bytes', 'big'],
-      /^--bytes takes a size up to 4GiB, such as 64MiB, got 'big'$/,
+      2,
+      /^option '--bytes <size>' argument 'big' is invalid. It takes a size up to 4GiB, such as 64MiB.$/,
     ],
-    ['a size that is too large', ['<folder>', '--bytes', '5GiB'], /^--bytes takes a size up to 4GiB/],
-    ['no threads', ['<folder>', '--threads', '0'], /^--threads takes a whole number from 1 to 254, got '0'$/],
-    ['too many threads', ['<folder>', '--threads', '255'], /^--threads takes a whole number from 1 to 254/],
-    ['a fraction of a thread', ['<folder>', '--threads', '1.5'], /^--threads takes a whole number/],
+    ['a size that is too large', ['<folder>', '--bytes', '5GiB'], 2, /It takes a size up to 4GiB/],
+    [
+      'no threads',
+      ['<folder>', '--threads', '0'],
+      2,
+      /'--threads <number>' argument '0' .* a whole number from 1 to 254.$/,
+    ],
+    ['too many threads', ['<folder>', '--threads', '255'], 2, /It takes a whole number from 1 to 254/],
+    ['a fraction of a thread', ['<folder>', '--threads', '1.5'], 2, /It takes a whole number/],
     [
       'an unknown allocator',
       ['<folder>', '--allocator', 'slab'],
-      /^--allocator takes one of tlsf, buddy, linked-list, bump, got 'slab'$/,
+      2,
+      /argument 'slab' is invalid. Allowed choices are tlsf, buddy, linked-list, bump.$/,
     ],
-    ['an unknown option', ['<folder>', '--colour'], /^Unknown option '--colour'/],
+    [
+      'an unknown option',
+      ['<folder>', '--thread'],
+      2,
+      /^unknown option '--thread'\n\(Did you mean --threads\?\)$/,
+    ],
     [
       'an option without its value',
       ['<folder>', '--threads'],
-      /^Option '--threads <value>' argument missing/,
+      2,
+      /^option '--threads <number>' argument missing$/,
     ],
   ];
 
-  test.each(refusals)('%s', (_, args, message) => {
+  test.each(refusals)('%s', (_, args, code, message) => {
     const { status, stdout, stderr } = run(
       ...args.map((arg) => arg.replace('<folder>', folder).replace('<many>', join(many, 'many.md'))),
     );
-    expect(status).toBe(1);
+    expect(status).toBe(code);
     expect(stdout).toBe('');
-    expect(stderr).toMatch(/^index-job: .*\n$/);
-    expect(stderr.slice('index-job: '.length).trimEnd()).toMatch(message);
+    const [, said] =
+      /^npm start: (.*?)\n(?:\(npm start -- --help tells what there is\)\n)?$/s.exec(stderr) ?? [];
+    expect(said, stderr).toMatch(message);
   });
 });

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Channel, Heap, KiB, MiB, OutOfMemoryError, SharedVec } from '../../src/index.ts';
 import { countPostings, isSame, topWords } from '../../workers/index-job/comparison.ts';
 import { bytesOf, type Corpus, shareOut } from '../../workers/index-job/corpus.ts';
-import { readOptions } from '../../workers/index-job/options.ts';
+import { type JobOptions, jobCommand } from '../../workers/index-job/options.ts';
 import { countUses, type PlainIndex } from '../../workers/index-job/plain-index.ts';
 import { failuresOf } from '../../workers/index-job/report.ts';
 import { countWords } from '../../workers/index-job/tokenize.ts';
@@ -74,6 +74,18 @@ describe('shares', () => {
 });
 
 describe('options', () => {
+  function optionsOf(...args: string[]): JobOptions {
+    let options: JobOptions | undefined;
+    const command = jobCommand('job', 'nothing', async (given) => {
+      options = given;
+    });
+    command
+      .exitOverride()
+      .configureOutput({ writeErr: () => {} })
+      .parse(args, { from: 'user' });
+    return options!;
+  }
+
   test.each([
     ['4096', 4096],
     ['64KiB', 64 * KiB],
@@ -82,20 +94,20 @@ describe('options', () => {
     ['2gib', 2048 * MiB],
     ['4GiB', 4096 * MiB],
   ])('--bytes %s', (text, bytes) => {
-    expect(readOptions(['--bytes', text])?.bytes).toBe(bytes);
+    expect(optionsOf('--bytes', text).bytes).toBe(bytes);
   });
 
   test('have defaults', () => {
-    expect(readOptions([])).toMatchObject({
+    expect(optionsOf()).toMatchObject({
       paths: [],
       allocator: 'tlsf',
       bytes: 256 * MiB,
       top: 10,
       json: false,
     });
-    expect(readOptions([])?.threads).toBeGreaterThanOrEqual(2);
-    expect(readOptions(['a', '--json', 'b'])).toMatchObject({ paths: ['a', 'b'], json: true });
-    expect(readOptions(['--help'])).toBeUndefined();
+    expect(optionsOf().threads).toBeGreaterThanOrEqual(2);
+    expect(optionsOf('a', '--json', 'b')).toMatchObject({ paths: ['a', 'b'], json: true });
+    expect(() => optionsOf('--threads', '0')).toThrow('It takes a whole number from 1 to 254.');
   });
 });
 

@@ -5,9 +5,9 @@
  */
 
 import { type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { JobError } from './job-error.ts';
+import { UserError } from '../user-error.ts';
 
 /** A file to index. Postings name it by its number. */
 export interface TextFile {
@@ -37,13 +37,13 @@ const DEFAULT_BYTES = 32 * 1024 * 1024;
  * Reads what is to be indexed.
  *
  * @param paths files and folders; none for the default
- * @throws JobError when a path does not exist, or there is no text in any
+ * @throws UserError when a path does not exist, or there is no text in any
  */
 export function readCorpus(paths: readonly string[]): Corpus {
   const named = paths.length > 0;
   const found = new Found(named ? /^/ : DEFAULT_FILES, named ? Number.POSITIVE_INFINITY : DEFAULT_BYTES);
   for (const path of named ? paths : [DEPENDENCIES]) found.add(path);
-  if (found.files.length === 0) throw new JobError(`no text files in ${paths.join(', ') || DEPENDENCIES}`);
+  if (found.files.length === 0) throw new UserError(`no text files in ${paths.join(', ') || DEPENDENCIES}`);
   return found;
 }
 
@@ -56,6 +56,8 @@ class Found implements Corpus {
   readonly #seen = new Set<string>();
   readonly #wanted: RegExp;
   readonly #mostBytes: number;
+  /** Dependencies are left out, unless a path leads into them. */
+  #skipsDependencies = true;
 
   constructor(wanted: RegExp, mostBytes: number) {
     this.#wanted = wanted;
@@ -65,17 +67,18 @@ class Found implements Corpus {
   /** Adds a file, or the files of a folder. */
   add(path: string): void {
     const stats = statSync(path, { throwIfNoEntry: false });
-    if (stats === undefined) throw new JobError(`no such file or folder: ${path}`);
+    if (stats === undefined) throw new UserError(`no such file or folder: ${path}`);
+    this.#skipsDependencies = !resolve(path).split(sep).includes('node_modules');
     if (stats.isDirectory()) this.#addFolder(resolve(path));
     else if (stats.isFile()) this.#addFile(resolve(path));
-    else throw new JobError(`neither a file nor a folder: ${path}`);
+    else throw new UserError(`neither a file nor a folder: ${path}`);
   }
 
   /** In the order of names, which is the same everywhere. Hidden entries and links are left out. */
   #addFolder(folder: string): void {
     for (const entry of this.#entriesOf(folder)) {
       const path = join(folder, entry.name);
-      if (entry.name.startsWith('.')) continue;
+      if (entry.name.startsWith('.') || (entry.name === 'node_modules' && this.#skipsDependencies)) continue;
       if (entry.isDirectory()) this.#addFolder(path);
       else if (entry.isFile() && this.#wanted.test(entry.name)) this.#addFile(path);
     }

@@ -3,6 +3,7 @@
 import { type AllocatorStats, type Heap, HeapCorruptionError } from '../../src/index.ts';
 import { countPostings, isSame, type TopWord, topWords } from './comparison.ts';
 import { type Corpus, readCorpus } from './corpus.ts';
+import type { Crews } from './crew.ts';
 import { MessagesRun } from './messages-run.ts';
 import type { JobOptions } from './options.ts';
 import { PlainRun } from './plain-run.ts';
@@ -45,12 +46,12 @@ export interface Check {
 /**
  * Runs the job.
  *
- * @throws JobError when the user has asked for what cannot be
+ * @throws UserError when the user has asked for what cannot be
  */
-export async function runJob(options: JobOptions): Promise<Report> {
+export async function runJob(options: JobOptions, crews: Crews): Promise<Report> {
   const corpus = readCorpus(options.paths);
-  const shared = await timed('one shared heap', corpus, () => SharedRun.start(options));
-  const messages = await timed('cloned messages', corpus, () => MessagesRun.start(options));
+  const shared = await timed('one shared heap', corpus, () => SharedRun.start(options, crews));
+  const messages = await timed('cloned messages', corpus, () => MessagesRun.start(options, crews));
   await messages.run.stop();
   const plain = await timed('a plain Map', corpus, async () => new PlainRun());
   return report(options, corpus, shared, messages, plain);

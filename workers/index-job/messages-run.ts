@@ -4,43 +4,44 @@
  * to be sent a clone of that.
  */
 
-import { Piscina } from 'piscina';
 import { bytesOf, type Corpus, shareOut, type TextFile } from './corpus.ts';
+import type { Crew, Crews } from './crew.ts';
 import type { JobOptions } from './options.ts';
 import { merge, type PlainIndex } from './plain-index.ts';
 import type { Progress } from './progress.ts';
-import { onEveryThread, type Run } from './run.ts';
+import type { Run } from './run.ts';
 
 /** Makes the index out of messages. */
 export class MessagesRun implements Run {
   readonly index: PlainIndex = new Map();
-  readonly #pool: Piscina;
+  readonly #crew: Crew;
+  readonly #threads: number;
 
   /** Starts the threads. */
-  static async start(options: JobOptions): Promise<MessagesRun> {
-    const run = new MessagesRun(options);
-    await onEveryThread(run.#pool, 'ready');
+  static async start(options: JobOptions, crews: Crews): Promise<MessagesRun> {
+    const run = new MessagesRun(options, crews);
+    await run.#crew.runOnEach('ready');
     return run;
   }
 
-  private constructor({ threads }: JobOptions) {
-    const filename = new URL('messages-task.js', import.meta.url).href;
-    this.#pool = new Piscina({ filename, minThreads: threads, maxThreads: threads });
+  private constructor({ threads }: JobOptions, crews: Crews) {
+    this.#crew = crews.apart(threads);
+    this.#threads = threads;
   }
 
   async make(corpus: Corpus, progress: Progress): Promise<void> {
     const mergeShare = async (share: readonly TextFile[]): Promise<void> => {
-      merge(this.index, await this.#pool.run(share));
+      merge(this.index, await this.#crew.run<PlainIndex>('index', share));
       progress.add(bytesOf(share));
     };
-    await Promise.all(shareOut(corpus, this.#pool.maxThreads).map(mergeShare));
+    await Promise.all(shareOut(corpus, this.#threads).map(mergeShare));
   }
 
   read(): Promise<number[]> {
-    return onEveryThread(this.#pool, 'countUses', this.index);
+    return this.#crew.runOnEach('countUses', this.index);
   }
 
   stop(): Promise<void> {
-    return this.#pool.destroy();
+    return this.#crew.stop();
   }
 }

@@ -1,7 +1,22 @@
-/** The report as text. */
+/** The report as text, or as JSON. */
 
 import { MiB } from '../../src/index.ts';
-import type { Report, Speed } from './job.ts';
+import { UserError } from '../user-error.ts';
+import type { Crews } from './crew.ts';
+import { type Report, runJob, type Speed } from './job.ts';
+import type { JobOptions } from './options.ts';
+
+/**
+ * Runs the job and prints what it comes to.
+ *
+ * @throws UserError when a check fails, or the user has asked for what cannot be
+ */
+export async function printJob(options: JobOptions, crews: Crews): Promise<void> {
+  const report = await runJob(options, crews);
+  console.log(options.json ? JSON.stringify(report, null, 2) : formatReport(report));
+  const failures = failuresOf(report);
+  if (failures.length > 0) throw new UserError(`failed: ${failures.join('; ')}`);
+}
 
 /** The claims that do not hold. */
 export function failuresOf({ checks }: Report): string[] {
@@ -68,7 +83,7 @@ function topWords({ top }: Report): string[] {
   const width = Math.max(...top.map(({ word }) => word.length), 0);
   return top.map(
     ({ word, count: uses, files }) =>
-      `  ${word.padEnd(width)} ${count(uses).padStart(9)} times in ${count(files)} files`,
+      `  ${word.padEnd(width)} ${count(uses).padStart(9)} times in ${count(files)} ${files === 1 ? 'file' : 'files'}`,
   );
 }
 

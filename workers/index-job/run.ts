@@ -1,6 +1,5 @@
 /** A way to make the index, and the stopwatch that all ways are timed with. */
 
-import type { Piscina } from 'piscina';
 import type { Corpus } from './corpus.ts';
 import { type Progress, startProgress } from './progress.ts';
 
@@ -48,9 +47,4 @@ export async function timed<R extends Run>(
   } finally {
     progress.stop();
   }
-}
-
-/** Runs a task on each thread of a pool. They must be idle: then each gets one. */
-export function onEveryThread<R>(pool: Piscina, name: string, task: unknown = null): Promise<R[]> {
-  return Promise.all(pool.threads.map((): Promise<R> => pool.run(task, { name })));
 }

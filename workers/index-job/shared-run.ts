@@ -1,16 +1,16 @@
 /**
- * The index in shared memory: a pool of workers adds to one index in one heap, and every thread reads it
+ * The index in shared memory: a crew of workers adds to one index in one heap, and every thread reads it
  * where it lies. What they have to do, and how far they are, goes through channels in the same heap.
  */
 
 import { Channel, Heap, NULL, OutOfMemoryError } from '../../src/index.ts';
-import { createHeapPool, type HeapPool } from '../../src/threads/piscina.ts';
+import { UserError } from '../user-error.ts';
 import type { Corpus } from './corpus.ts';
-import { JobError } from './job-error.ts';
+import type { Crew, Crews } from './crew.ts';
 import type { JobOptions } from './options.ts';
 import type { Progress } from './progress.ts';
-import { onEveryThread, type Run } from './run.ts';
-import type { Added } from './shared-task.ts';
+import type { Run } from './run.ts';
+import type { Added } from './shared-tasks.ts';
 import { createWordIndex, type WordIndex } from './word-index.ts';
 import { layOutWork, type Work } from './work.ts';
 
@@ -29,41 +29,42 @@ export class SharedRun implements Run {
   /** The heap's `largestFree` before there was anything in it. */
   readonly largestFree: number;
   readonly #bytes: number;
-  readonly #pool: HeapPool;
+  readonly #crew: Crew;
+  readonly #threads: number;
   #work: Work | undefined;
 
   /**
    * Makes the heap with an empty index in it, then starts the threads.
    *
-   * @throws JobError when the heap is too small
+   * @throws UserError when the heap is too small
    */
-  static async start(options: JobOptions): Promise<SharedRun> {
-    const run = new SharedRun(options);
-    await onEveryThread(run.#pool, 'ready');
+  static async start(options: JobOptions, crews: Crews): Promise<SharedRun> {
+    const run = new SharedRun(options, crews);
+    await run.#crew.runOnEach('ready');
     return run;
   }
 
-  private constructor({ bytes, allocator, threads }: JobOptions) {
+  private constructor({ bytes, allocator, threads }: JobOptions, crews: Crews) {
     try {
       this.#bytes = bytes;
       this.heap = Heap.create({ byteLength: bytes, allocator, maxThreads: threads + 1 });
       this.largestFree = this.heap.stats().largestFree;
       this.index = createWordIndex(this.heap);
     } catch (error) {
-      if (error instanceof RangeError) throw new JobError(error.message);
+      if (error instanceof RangeError) throw new UserError(error.message);
       if (error instanceof OutOfMemoryError) throw tooSmall(bytes, error.message);
       throw error;
     }
-    const filename = new URL('shared-task.js', import.meta.url).href;
-    this.#pool = createHeapPool({ heap: this.heap, filename, minThreads: threads, maxThreads: threads });
+    this.#crew = crews.sharing(this.heap, threads);
+    this.#threads = threads;
   }
 
-  /** @throws JobError when the heap is too small */
+  /** @throws UserError when the heap is too small */
   async make(corpus: Corpus, progress: Progress): Promise<void> {
     try {
-      this.#work = layOutWork(this.heap, corpus, this.#pool.maxThreads);
+      this.#work = layOutWork(this.heap, corpus, this.#threads);
       const done = Channel.open(this.heap, this.#work.done);
-      const adding = onEveryThread<Added>(this.#pool, 'addShares', this.#work);
+      const adding = this.#crew.runOnEach<Added>('addShares', this.#work);
       const [answers] = await Promise.all([adding.finally(() => done.close()), follow(done, progress)]);
       const full = answers.find((answer) => answer.full !== undefined)?.full;
       if (full !== undefined) throw tooSmall(this.#bytes, full);
@@ -74,7 +75,7 @@ export class SharedRun implements Run {
   }
 
   read(): Promise<number[]> {
-    return onEveryThread(this.#pool, 'countUses');
+    return this.#crew.runOnEach('countUses');
   }
 
   /** Frees everything, each block from another thread than allocated it. */
@@ -82,7 +83,7 @@ export class SharedRun implements Run {
     const all = this.#liveBlocks;
     this.index.clear();
     const ofMain = this.#liveBlocks;
-    await this.#pool.run(this.#work, { name: 'destroyAll' });
+    await this.#crew.run('destroyAll', this.#work);
     return { byMain: all - ofMain, byWorker: ofMain - this.#liveBlocks };
   }
 
@@ -102,7 +103,7 @@ export class SharedRun implements Run {
   }
 
   stop(): Promise<void> {
-    return this.#pool.destroy();
+    return this.#crew.stop();
   }
 }
 
@@ -111,6 +112,8 @@ async function follow(done: Channel<number>, progress: Progress): Promise<void> 
   for await (const bytes of done) progress.add(bytes);
 }
 
-function tooSmall(bytes: number, reason: string): JobError {
-  return new JobError(`a heap of ${bytes} bytes is too small for the index: ${reason}`);
+function tooSmall(bytes: number, reason: string): UserError {
+  return new UserError(
+    `a heap of ${bytes} bytes is too small for the index: ${reason}; --bytes makes it larger`,
+  );
 }

@@ -1,8 +1,9 @@
-/** The process of one stress run: started by main.ts, to which it sends its report. */
+/** The process of one stress run: started by supervisor.ts, which it tells how far it is, and then its report. */
 
-import { readOptions } from './options.ts';
+import type { StressOptions } from './options.ts';
 import { Referee } from './referee.ts';
+import type { StressMessage } from './supervisor.ts';
 
-const referee = new Referee(readOptions(process.argv.slice(2))!);
-const report = await referee.run((line) => void process.stderr.write(`${line}\n`));
-process.send!(report, () => process.exit(0));
+const referee = new Referee(JSON.parse(process.argv[2]!) as StressOptions);
+const report = await referee.run((progress) => process.send!({ progress } satisfies StressMessage));
+process.send!({ report } satisfies StressMessage, () => process.exit(0));

@@ -39,7 +39,7 @@ export interface Budget {
 /** A schedule that failed. */
 export interface Failure {
   readonly error: Error;
-  /** What `replay` takes: `random 17`, `pct 3 60 17`, `crashes 17 3`, `killed 17 60`, `exhaustive 2 17:1 40:2`. */
+  /** What `replay` takes: `random 17` (or `random 17 races`), `pct 3 60 17`, `crashes 17 3`, `killed 17 60`, `exhaustive 2 17:1 40:2`. */
   readonly schedule: string;
   /** The thread that threw; 0: the check. */
   readonly thread: number;
@@ -125,7 +125,8 @@ export class Explorer {
   private walk({ random = 0, races: checked = 0, seed = 1 }: Budget): Failure | undefined {
     for (let i = 0; i < Math.max(random, checked); i++) {
       const failure = this.run(new RandomWalk(seed + i), i < checked);
-      if (failure !== undefined) return this.traced(`random ${seed + i}`, failure, i < checked);
+      if (failure !== undefined)
+        return this.traced(`random ${seed + i}${i < checked ? ' races' : ''}`, failure);
     }
     return undefined;
   }
@@ -175,8 +176,15 @@ export class Explorer {
     return { schedules: this.schedules - before, longest, complete: failure === undefined, failure, allowed };
   }
 
+  /** Runs one schedule. Throws when it fails, with all that is known of it. */
+  again(schedule: string): Explored {
+    const failure = this.replay(schedule);
+    const { longest, allowed } = this;
+    return this.passed({ schedules: 1, longest, complete: false, failure, allowed });
+  }
+
   /** Runs the schedule of a failure once more. */
-  replay(schedule: string, checkRaces = false): Failure | undefined {
+  replay(schedule: string): Failure | undefined {
     const [kind, ...numbers] = schedule.split(' ');
     const [first = 0, expected = 0, seed = 0] = numbers.map(Number);
     let strategy: runtime.Strategy;
@@ -184,17 +192,14 @@ export class Explorer {
     else if (kind === 'pct') strategy = new Pct(seed, this.scenario.threads.length, first, expected);
     else if (kind === 'killed') strategy = new KilledWalk(first, expected);
     else if (kind === 'crashes') strategy = new Crashes([first, expected]);
-    else {
-      strategy = new Exhaustive(first, readPath(numbers.slice(1)));
-    }
-    const failure = this.run(strategy, checkRaces, true);
+    else if (kind === 'exhaustive') strategy = new Exhaustive(first, readPath(numbers.slice(1)));
+    else throw new Error(`'${schedule}' is no schedule: a failure says which one it was`);
+    const failure = this.run(strategy, schedule.endsWith(' races'), true);
     return failure === undefined ? undefined : { ...failure, schedule, trace: this.trace() };
   }
 
-  private traced(schedule: string, failure: Pick<Failure, 'error' | 'thread'>, checkRaces = false): Failure {
-    return (
-      this.replay(schedule, checkRaces) ?? { ...failure, schedule, trace: 'not found again when replayed' }
-    );
+  private traced(schedule: string, failure: Pick<Failure, 'error' | 'thread'>): Failure {
+    return this.replay(schedule) ?? { ...failure, schedule, trace: 'not found again when replayed' };
   }
 
   private run(
