@@ -156,6 +156,37 @@ describe.each(kinds)('checked over %s', (name, allocator, options, links) => {
   });
 });
 
+/** Writes a free block that is none into a live one, and has the link of a free block lead there. */
+function forge({ memory: { i32 } }: Algorithm, freed: Address, live: Address): void {
+  const [from, to, units] = [freed / 8 - 1, live / 8 + 2, 12];
+  i32.set([(units << 3) | 1, 0, 0, from], to * 2);
+  i32[(to + units) * 2 - 1] = units;
+  i32[from * 2 + 2] = to;
+}
+
+test('a free block that is forged whole passes with plain links, and not with encoded ones', () => {
+  const memory = Memory.create(2 * BYTES);
+  const plain = TlsfAllocator.create(memory, { byteLength: BYTES });
+  const where = { start: BYTES, allocator: TlsfAllocator, quarantine: 0, seed: SEED };
+  const checked = Checked.create(memory, where);
+  for (const [allocator, size] of [
+    [plain, 88],
+    [checked, 80],
+  ] as const) {
+    const freed = allocator.alloc(size);
+    const live = allocator.alloc(400);
+    allocator.free(freed);
+    forge(allocator, freed, live);
+    if (allocator === plain) {
+      expect(allocator.alloc(size)).toBe(freed);
+      const given = allocator.alloc(size);
+      expect(given > live && given < live + 400, 'what was given out lies in a live block').toBe(true);
+    } else {
+      expect(() => allocator.alloc(size)).toThrow(HeapCorruptionError);
+    }
+  }
+});
+
 test('a footer is a checksum of the header: who forges one without the other is found', () => {
   for (const allocator of [LinkedListAllocator, TlsfAllocator] as AlgorithmClass[]) {
     const scene = new Scene(allocator, {});
