@@ -293,6 +293,15 @@ export abstract class Lock {
     this.#giveUp(POISONED);
   }
 
+  /**
+   * Checks that the lock was not {@link poison}ed, without taking it.
+   *
+   * @throws HeapCorruptionError when it was
+   */
+  checkSound(): void {
+    if (this.owner === POISONED) throw this.#poisonedError();
+  }
+
   #giveUp(word: number): void {
     this.#leaveRecord();
     atomicStore(this.i32, this.index, word);
