@@ -8,8 +8,8 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
-    // They have configs of their own: vitest.package.config.ts, vitest.pages.config.ts.
-    exclude: ['test/package/**', 'test/pages/**'],
+    // They have configs of their own: vitest.{package,browser,pages}.config.ts.
+    exclude: ['test/package/**', 'test/browser/**', 'test/pages/**'],
     // A process for each file: exit hooks, thread ids and a crash stay in the file that caused them.
     pool: 'forks',
     // The thread tests bring four workers each: two files at a time keep a small machine busy.

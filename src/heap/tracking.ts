@@ -26,7 +26,7 @@ export interface HeapCore {
 
 /** Live blocks that were allocated at one place. */
 export interface LeakGroup {
-  /** The label, or the line of the stack trace outside this library. */
+  /** The label, or the line of the stack trace outside this library; in a bundle the whole trace. */
   readonly site: string;
   readonly blocks: number;
   /** Usable bytes. */
@@ -36,7 +36,8 @@ export interface LeakGroup {
 }
 
 const UNTRACKED = '(another thread, or before tracking)';
-const LIBRARY = new URL('..', import.meta.url).href;
+/** The library's folder, as a URL; none in a bundle, whose one file has the callers' code too. */
+const LIBRARY = /^.*\/(?=heap\/tracking\.[jt]s)/.exec(import.meta.url)?.[0];
 
 /** Notes where this thread's blocks come from. Made by `heap.track()`. */
 export class Tracker implements HeapCore {
@@ -125,10 +126,15 @@ export class Tracker implements HeapCore {
 
 /** The innermost line of the stack that is not this library's. */
 function callSite(): string {
-  const lines = (new Error().stack ?? '').split('\n').slice(1);
+  const lines = (new Error().stack ?? '').split('\n').filter((text) => /:\d+/.test(text));
+  if (LIBRARY === undefined) return lines.map(trimmed).join(' ← ');
   const line = lines.find((text) => !text.includes(LIBRARY) && !text.includes(PATH)) ?? lines.at(-1) ?? '';
+  return trimmed(line);
+}
+
+function trimmed(line: string): string {
   return line.trim().replace(/^at /, '');
 }
 
 /** The library's folder as stack traces of transpiled code show it. */
-const PATH = decodeURIComponent(new URL(LIBRARY).pathname);
+const PATH = LIBRARY === undefined ? '' : decodeURIComponent(new URL(LIBRARY).pathname);

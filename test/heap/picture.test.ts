@@ -1,6 +1,7 @@
 /** What the heap shows to people and tools. */
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { threadId } from '#platform';
 import { Heap } from '../../src/heap/heap.ts';
 import { type Address, KiB } from '../../src/memory/address.ts';
 
@@ -19,7 +20,7 @@ describe('describe()', () => {
     expect(picture()).toBe('·'.repeat(256));
     expect(heap.describe()).toContain(`heap ${heap.id} · 256.00 KiB reserved`);
     expect(heap.describe()).toContain('used 0 B in 0 blocks');
-    expect(heap.describe()).toContain('slot 1: thread 0, owns 0 blocks, 0 B');
+    expect(heap.describe()).toContain(`slot 1: thread ${threadId()}, owns 0 blocks, 0 B`);
     expect(heap.describe()).toContain('roots: none');
   });
 

@@ -1,6 +1,7 @@
 /** Blocks that belong to no thread, and locks that lie in the heap. */
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { threadId } from '#platform';
 import { DeadlockError, InvalidFreeError, LockTimeoutError } from '../../src/errors.ts';
 import { Heap } from '../../src/heap/heap.ts';
 import { ThreadSlots } from '../../src/heap/slots.ts';
@@ -104,7 +105,7 @@ describe('lock(address)', () => {
     lock.acquire();
     expect(lock.owner & 0xff).toBe(heap.threadSlot);
     expect(() => lock.acquire()).toThrow(DeadlockError);
-    expect(() => heap.lock(toAddress(address + 8)).acquire()).toThrow('thread 0 (slot 1)');
+    expect(() => heap.lock(toAddress(address + 8)).acquire()).toThrow(`thread ${threadId()} (slot 1)`);
     heap.lock(toAddress(address + 16)).acquire();
     heap.lock(toAddress(address + 16)).release();
     lock.release();
@@ -121,7 +122,7 @@ describe('lock(address)', () => {
     const began = performance.now();
     expect(() => heap.lock(address).acquire()).toThrow(LockTimeoutError);
     expect(performance.now() - began).toBeGreaterThanOrEqual(60);
-    expect(() => heap.lock(address).acquire()).toThrow('held by thread 0 (slot 2)');
+    expect(() => heap.lock(address).acquire()).toThrow(`held by thread ${threadId()} (slot 2)`);
   });
 
   test('does not wait for a thread that left with the lock in its hands', () => {

@@ -15,7 +15,8 @@ function overrun(heap: Heap, size: number, count: number): Address {
   heap.alloc(size);
   heap.alloc(size);
   const end = block + heap.sizeOf(block);
-  heap.memory.u8.fill(0xff, end, end + count);
+  // Any byte but the one that is there: a canary is drawn at random.
+  heap.memory.u8.fill(heap.memory.u8[end] === 0xff ? 0xfe : 0xff, end, end + count);
   return block;
 }
 

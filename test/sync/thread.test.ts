@@ -1,6 +1,7 @@
 /** Threads: tokens that name who holds a lock, with a heap's slot and without one. */
 
 import { describe, expect, test } from 'vitest';
+import { mayBlock, threadId } from '#platform';
 import { Memory } from '../../src/memory/memory.ts';
 import { describeToken, generationOfToken, slotOfToken, Thread } from '../../src/sync/thread.ts';
 
@@ -15,7 +16,7 @@ describe('in a slot', () => {
     [255, 2 ** 22 - 1],
   ])('slot %i, generation %i: the token names both', (slot, generation) => {
     const thread = Thread.inSlot(slot, generation, words, 2);
-    expect(thread).toMatchObject({ slot, generation, words, pending: 2, held: 3, mayBlock: true });
+    expect(thread).toMatchObject({ slot, generation, words, pending: 2, held: 3, mayBlock: mayBlock() });
     expect(slotOfToken(thread.token)).toBe(slot);
     expect(generationOfToken(thread.token)).toBe(generation);
     expect(thread.token).toBeGreaterThan(0);
@@ -51,11 +52,11 @@ describe('outside a heap', () => {
 
   test('its token names the runtime thread and no slot', () => {
     const thread = Thread.of(Memory.create(64));
-    expect(thread).toMatchObject({ slot: 0, generation: 0, mayBlock: true });
+    expect(thread).toMatchObject({ slot: 0, generation: 0, mayBlock: mayBlock() });
     expect(thread.token).toBeGreaterThanOrEqual(2 ** 30);
     expect(thread.token).toBeLessThan(2 ** 31);
     expect(slotOfToken(thread.token)).toBe(0);
-    expect(thread.nameOf(thread.token)).toBe('thread 0');
+    expect(thread.nameOf(thread.token)).toBe(`thread ${threadId()}`);
     expect(describeToken((1 << 30) | 18)).toBe('thread 17');
   });
 
