@@ -294,12 +294,12 @@ export abstract class Lock {
   }
 
   /**
-   * Checks that the lock was not {@link poison}ed, without taking it.
+   * Checks that the lock can still be had, now or later, without taking it.
    *
-   * @throws HeapCorruptionError when it was
+   * @throws HeapCorruptionError when it was {@link poison}ed, or lost to a thread that may still run
    */
   checkSound(): void {
-    if (this.owner === POISONED) throw this.#poisonedError();
+    this.#checkUsable(this.owner);
   }
 
   #giveUp(word: number): void {
