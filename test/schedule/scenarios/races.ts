@@ -65,6 +65,7 @@ export const SLOT_LOOKS: readonly AllowedRace[] = [
       'ThreadSlots.hasProof',
       'ThreadSlots.isGone',
       'ThreadSlots.isTenant',
+      'ThreadSlots.signOf',
       'ThreadSlots.taken',
     ],
     and: ['ThreadSlots.sign', 'ThreadSlots.take'],
