@@ -7,7 +7,7 @@ import { readSuperblock } from '../../../src/heap/superblock.ts';
 import { type Address, NULL } from '../../../src/memory/address.ts';
 import type { Scenario } from '../engine/scenario.ts';
 import { onHeap, reapAll } from './heap-scene.ts';
-import { OWNERSHIP_WALKS, SLOT_LOOKS, UNLOCKED_READS } from './races.ts';
+import { OWNERSHIP_WALKS, SHARED_TWICE, SLOT_LOOKS, UNLOCKED_READS } from './races.ts';
 import { expectStamp, stamp } from './stamps.ts';
 
 const BYTES = 32 * 1024;
@@ -84,7 +84,7 @@ export const openOrCreate = onHeap<undefined, { found: number[] }>({
 const PLACE = { at: (_heap: Heap, address: Address) => ({ address }) };
 
 export const rootsSetAndGet = onHeap({
-  races,
+  races: [...races, ...SHARED_TWICE],
   prepare(heap) {
     const address = heap.alloc(16);
     heap.roots.set('one', address);

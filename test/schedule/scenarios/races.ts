@@ -47,6 +47,14 @@ export const OWNERSHIP_WALKS: readonly AllowedRace[] = [
   },
 ];
 
+/** Blocks that two threads mark as shared at the same moment. */
+export const SHARED_TWICE: readonly AllowedRace[] = [
+  {
+    reason: 'both make the same of the word: SHARED, whoever had the block before',
+    between: ['Locked.tryShare'],
+  },
+];
+
 /** Thread slots: who looks at one while another thread takes it. */
 export const SLOT_LOOKS: readonly AllowedRace[] = [
   {
@@ -57,6 +65,7 @@ export const SLOT_LOOKS: readonly AllowedRace[] = [
       'ThreadSlots.hasProof',
       'ThreadSlots.isGone',
       'ThreadSlots.isTenant',
+      'ThreadSlots.signOf',
       'ThreadSlots.taken',
     ],
     and: ['ThreadSlots.sign', 'ThreadSlots.take'],
@@ -132,13 +141,7 @@ export const MAP_READERS: readonly AllowedRace[] = [
     reason:
       'the entry was freed under the reader: what it reads there it does not use, as the version changed',
     between: READS_SLOTS,
-    and: [
-      'TlsfAllocator.linkFree',
-      'TlsfAllocator.moveLinks',
-      'TlsfAllocator.join',
-      'BoundaryTags.freeBlock',
-      'BoundaryTags.coalesce',
-    ],
+    and: ['Algorithm.setLink', 'TlsfAllocator.linkFree', 'BoundaryTags.freeBlock', 'BoundaryTags.coalesce'],
   },
   {
     reason: 'who adds without the lock finds by its swap whether the slot is still what it looked like',
