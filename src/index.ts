@@ -82,7 +82,7 @@ export type { HeapHandle } from './heap/handle.ts';
 export { Heap } from './heap/heap.ts';
 export type { RestoreOptions } from './heap/image.ts';
 export type { HeapAllocator, HeapOptions } from './heap/options.ts';
-export type { ReapOptions, ReapReport, SlotTenant } from './heap/recovery.ts';
+export type { DamagedBlock, ReapOptions, ReapReport, SlotTenant } from './heap/recovery.ts';
 export type { Openable, Placed, Roots } from './heap/roots.ts';
 export type { ThreadInfo } from './heap/slots.ts';
 export type { LeakGroup, Tracker } from './heap/tracking.ts';

@@ -25,6 +25,7 @@ import type { Memory } from '../memory/memory.ts';
 import { Thread } from '../sync/thread.ts';
 import type { Allocator, AllocatorStats, BlockInfo } from './allocator.ts';
 import * as control from './control.ts';
+import { encodedLinks } from './free-link.ts';
 import * as ownership from './ownership.ts';
 
 // V8 folds the constants of a module, but loads imported ones, functions too, at each use.
@@ -45,6 +46,8 @@ export interface RegionOptions {
   readonly byteLength?: number;
   /** The calling thread. Default: known by its thread id. */
   readonly thread?: Thread;
+  /** What free links are encoded with: see free-link.ts. `attach` must be told the same. Default 0: they are plain. */
+  readonly linkKey?: number;
 }
 
 /** Where ownership words lie, for a caller that cannot afford to ask: see the formula above. */
@@ -85,7 +88,7 @@ export abstract class Algorithm implements Allocator {
   protected readonly runs = new Int32Array(RUN_WORDS);
   protected runCount = 0;
 
-  protected constructor(memory: Memory, start: number, thread: Thread = Thread.of(memory)) {
+  protected constructor(memory: Memory, start: number, thread: Thread = Thread.of(memory), linkKey = 0) {
     this.memory = memory;
     this.start = start as Address;
     this.thread = thread;
@@ -95,6 +98,7 @@ export abstract class Algorithm implements Allocator {
     this.f64 = memory.f64;
     this.word = start >>> 2;
     this.double = start >>> 3;
+    if (linkKey !== 0) Object.assign(this, encodedLinks(memory.i32, linkKey));
   }
 
   // ── What an algorithm is ────────────────────────────────────────────────────────────────────────
@@ -350,6 +354,16 @@ export abstract class Algorithm implements Allocator {
     out[5] = f64[double + FREES]!;
     out[6] = f64[double + FAILURES]!;
     out[7] = f64[double + PEAK]!;
+  }
+
+  /** The free link in the word at `index`: see free-link.ts. Garbage when that lies outside the memory. */
+  protected linkAt(index: number): number {
+    return this.i32[index]!;
+  }
+
+  /** Writes a free link. */
+  protected setLink(index: number, units: number): void {
+    this.i32[index] = units;
   }
 
   /** Where the blocks start. */

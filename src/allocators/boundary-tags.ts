@@ -112,7 +112,7 @@ export abstract class BoundaryTags extends Algorithm {
   #splitFront(lower: number, total: number, padding: number): void {
     this.#writeFree(lower + padding, total - padding, BELOW_FREE);
     this.i32[geometryIndex(lower)] = geometryOf(padding, IS_FREE);
-    this.i32[footerIndex(lower, padding)] = padding;
+    this.setLink(footerIndex(lower, padding), padding);
     this.relinkFree(lower, total, lower, padding);
   }
 
@@ -157,7 +157,7 @@ export abstract class BoundaryTags extends Algorithm {
       this.linkFree(block, units, 0);
     }
     if (merged !== units) i32[geometryIndex(start)] = geometryOf(merged, IS_FREE);
-    i32[footerIndex(start, merged)] = merged;
+    this.setLink(footerIndex(start, merged), merged);
     i32[geometryIndex(start + merged)]! |= BELOW_FREE;
   }
 
@@ -166,7 +166,7 @@ export abstract class BoundaryTags extends Algorithm {
     const geometry = this.i32[geometryIndex(block)]!;
     const units = unitsIn(geometry);
     const fits = units >= MIN_UNITS && units <= this.marker - block;
-    if (!fits || (geometry & IS_FREE) === 0 || this.i32[footerIndex(block, units)] !== units) {
+    if (!fits || (geometry & IS_FREE) === 0 || this.linkAt(footerIndex(block, units)) !== units) {
       throw corrupt(block, 'the header of a free block was overwritten');
     }
     return units;
@@ -174,7 +174,7 @@ export abstract class BoundaryTags extends Algorithm {
 
   /** The units of the free block below, from its footer. */
   #belowUnits(block: number): number {
-    const units = this.i32[geometryIndex(block) - 1]!;
+    const units = this.linkAt(geometryIndex(block) - 1);
     const below = block - units;
     const fits = units >= MIN_UNITS && below >= this.firstUnit;
     if (!fits || this.i32[geometryIndex(below)] !== geometryOf(units, IS_FREE)) {
@@ -334,7 +334,7 @@ export abstract class BoundaryTags extends Algorithm {
       i32[ownershipIndexOf(block + left)] = 0;
       i32[geometryIndex(block + left)] = geometryOf(units, IS_FREE | BELOW_FREE);
       i32[geometryIndex(block)] = geometryOf(left, IS_FREE);
-      i32[footerIndex(block, left)] = left;
+      this.setLink(footerIndex(block, left), left);
     }
     // Commits: what lies there now is overwritten by the marker.
     i32[this.word + END]! -= units;
@@ -352,7 +352,7 @@ export abstract class BoundaryTags extends Algorithm {
     const own = ownershipIndexOf(block);
     this.i32[own] = freeWord(this.i32[own]!);
     this.i32[geometryIndex(block)] = geometryOf(units, IS_FREE | flags);
-    this.i32[footerIndex(block, units)] = units;
+    this.setLink(footerIndex(block, units), units);
   }
 
   #writeEnd(marker: number, flags: number): void {
@@ -445,12 +445,27 @@ export abstract class BoundaryTags extends Algorithm {
     return units * UNIT;
   }
 
-  /** The free block that a link names, checked to lie in the spans; 0 for none. */
-  protected linked(block: number): number {
-    if (block !== 0 && (block < this.firstUnit || block >= this.marker)) {
-      throw corrupt(block, 'a free-list link leads out of the region');
-    }
+  /** The free block that a list's head names, checked to lie in the spans; 0 for none. */
+  protected headed(block: number): number {
+    if (block !== 0 && !this.isInSpans(block))
+      throw corrupt(block, 'the head of a free list was overwritten');
     return block;
+  }
+
+  /**
+   * The error for a link of a free block to one that does not link back. Overwritten was the one, when it leads
+   * to no free block, else the other.
+   *
+   * @param from the block with the link; 0 is a list's head
+   */
+  protected strayLink(from: number, to: number): HeapCorruptionError {
+    const isFree = this.isInSpans(to) && (this.i32[geometryIndex(to)]! & IS_FREE) !== 0;
+    if (isFree) return corrupt(to, 'a link of a free block does not lead back: it was overwritten');
+    return corrupt(from === 0 ? to : from, 'a link of a free block leads to none: it was overwritten');
+  }
+
+  protected isInSpans(block: number): boolean {
+    return block >= this.firstUnit && block < this.marker;
   }
 
   // ── Verify ──────────────────────────────────────────────────────────────────────────────────────
@@ -471,7 +486,7 @@ export abstract class BoundaryTags extends Algorithm {
       this.#verifyBelowBit(block, geometry, belowIsFree);
       this.verifyOwnership(((block + 1) * UNIT) as Address);
       if (isFree) {
-        if (i32[footerIndex(block, units)] !== units) {
+        if (this.linkAt(footerIndex(block, units)) !== units) {
           throw new HeapCorruptionError(block * UNIT, 'the footer differs from the header');
         }
         freeCount++;
@@ -549,7 +564,7 @@ export abstract class BoundaryTags extends Algorithm {
     if (free === 0) return 0;
     if (free < MIN_UNITS) throw corrupt(block, `a free block of ${free * UNIT} bytes cannot be`);
     i32[geometryIndex(block)] = geometryOf(free, IS_FREE);
-    i32[footerIndex(block, free)] = free;
+    this.setLink(footerIndex(block, free), free);
     return free;
   }
 

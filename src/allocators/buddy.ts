@@ -102,7 +102,7 @@ export class BuddyAllocator extends Algorithm {
     layControl(memory, region, Math.log2(minBlock), first, first);
     memory.u8.fill(0, region.start + CONTROL_BYTES, first);
     memory.u32[(region.start >>> 2) + MAP_COUNT] = count;
-    const allocator = new BuddyAllocator(memory, region.start, options.thread);
+    const allocator = new BuddyAllocator(memory, region.start, options.thread, options.linkKey);
     allocator.#tile(region.end);
     sealControl(memory, region.start, KIND_BUDDY);
     return allocator;
@@ -113,13 +113,13 @@ export class BuddyAllocator extends Algorithm {
    *
    * @throws AttachError when there is none
    */
-  static attach(memory: Memory, start: number, thread?: Thread): BuddyAllocator {
+  static attach(memory: Memory, start: number, thread?: Thread, linkKey?: number): BuddyAllocator {
     checkControl(memory, start, KIND_BUDDY);
     const word = start >>> 2;
     const order = memory.u32[word + PARAM]!;
     const count = memory.u32[word + MAP_COUNT]!;
     const mapEnd = start + METADATA_BYTES + alignUp(count, 4) + 4 * count;
-    const allocator = new BuddyAllocator(memory, start, thread);
+    const allocator = new BuddyAllocator(memory, start, thread, linkKey);
     const { minBlock, first, end } = allocator;
     const aligned = first % minBlock === 0 && end % minBlock === 0;
     if (order < 4 || order > 31 || mapEnd > first || !aligned || end > first + count * minBlock) {
@@ -128,8 +128,8 @@ export class BuddyAllocator extends Algorithm {
     return allocator;
   }
 
-  private constructor(memory: Memory, start: number, thread?: Thread) {
-    super(memory, start, thread);
+  private constructor(memory: Memory, start: number, thread?: Thread, linkKey?: number) {
+    super(memory, start, thread, linkKey);
     this.#minOrder = this.u32[this.word + PARAM]!;
     this.minBlock = bytesOf(this.#minOrder);
     this.#first = this.first;
@@ -390,14 +390,10 @@ export class BuddyAllocator extends Algorithm {
   #listLength(order: number): number {
     let length = 0;
     let prev = 0;
-    for (let block = this.#head(order); block !== 0; block = this.u32[block >>> 2]! * UNIT) {
-      const inside = block >= this.#first && block < this.end && block % this.minBlock === 0;
-      if (
-        !inside ||
-        this.#orderAt(block) !== (order | FREE_BIT) ||
-        this.u32[(block >>> 2) + 1]! * UNIT !== prev
-      ) {
-        throw new HeapCorruptionError(block, `the free list of order ${order} is broken`);
+    for (let block = this.#head(order); block !== 0; block = this.linkAt(block >>> 2) * UNIT) {
+      const isFree = this.#isFreeOf(block, order);
+      if (!isFree || this.linkAt((block >>> 2) + 1) * UNIT !== prev) {
+        throw brokenList(isFree || prev === 0 ? block : prev, order);
       }
       prev = block;
       length++;
@@ -434,28 +430,35 @@ export class BuddyAllocator extends Algorithm {
   #link(block: number, order: number): void {
     const { u32 } = this;
     const next = this.#head(order);
-    u32[block >>> 2] = next / UNIT;
-    u32[(block >>> 2) + 1] = 0;
-    if (next !== 0) u32[(next >>> 2) + 1] = block / UNIT;
+    this.setLink(block >>> 2, next / UNIT);
+    this.setLink((block >>> 2) + 1, 0);
+    if (next !== 0) this.setLink((next >>> 2) + 1, block / UNIT);
     u32[this.#headIndex(order)] = block / UNIT;
     u32[this.word + MASK]! |= 1 << order;
   }
 
   #unlink(block: number, order: number): void {
     const { u32 } = this;
-    const next = u32[block >>> 2]!;
-    const prev = u32[(block >>> 2) + 1]!;
     const unit = block / UNIT;
-    if (
-      (next !== 0 && u32[next * 2 + 1] !== unit) ||
-      u32[prev === 0 ? this.#headIndex(order) : prev * 2] !== unit
-    ) {
-      throw new HeapCorruptionError(block, `the links of a free block of order ${order} were overwritten`);
-    }
-    if (next !== 0) u32[next * 2 + 1] = prev;
-    if (prev !== 0) u32[prev * 2] = next;
+    const next = this.linkAt(unit * 2);
+    const prev = this.linkAt(unit * 2 + 1);
+    if (next !== 0 && this.linkAt(next * 2 + 1) !== unit) throw this.#strayLink(unit, next, order);
+    const there = prev === 0 ? u32[this.#headIndex(order)] : this.linkAt(prev * 2);
+    if (there !== unit) throw this.#strayLink(unit, prev, order);
+    if (next !== 0) this.setLink(next * 2 + 1, prev);
+    if (prev !== 0) this.setLink(prev * 2, next);
     else u32[this.#headIndex(order)] = next;
     if (prev === 0 && next === 0) u32[this.word + MASK]! &= ~(1 << order);
+  }
+
+  /** The error for a link to what does not link back: overwritten was the one, when it leads to no free block. */
+  #strayLink(from: number, to: number, order: number): HeapCorruptionError {
+    return brokenList((this.#isFreeOf(to * UNIT, order) ? to : from) * UNIT, order);
+  }
+
+  #isFreeOf(block: number, order: number): boolean {
+    const inside = block >= this.#first && block < this.end && block % this.minBlock === 0;
+    return inside && this.#orderAt(block) === (order | FREE_BIT);
   }
 }
 
@@ -471,6 +474,10 @@ function smallestBlock(options: BuddyOptions, region: Region): number {
   if (!Number.isInteger(Math.log2(minBlock)))
     throw new RangeError(`minBlock must be a power of two, got ${minBlock}`);
   return minBlock;
+}
+
+function brokenList(block: number, order: number): HeapCorruptionError {
+  return new HeapCorruptionError(block, `a link of a free block of order ${order} was overwritten`);
 }
 
 /** Bytes of a block of order 0 to 31. `2 ** order` would call a library function. */

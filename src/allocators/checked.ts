@@ -16,8 +16,8 @@
  * Invariants: 1. the start bits set are those of the held blocks; 2. each of these has a whole guard;
  * 3. each QUARANTINE block is poisoned all over, and in the quarantine; 4. the counters are right.
  *
- * Encoded are the sizes in guards and the quarantine's places; the algorithm's own links are not, but they
- * lie in blocks that have left the quarantine. Serves one thread: put `Locked` around it for many. No thread
+ * Encoded with a secret of the allocator's own, by a mask of its own for each word, are the sizes in guards, the
+ * quarantine's places, and the free links and footers of the algorithm (see free-link.ts). Serves one thread: put `Locked` around it for many. No thread
  * cache: what makes checks exact is that each free takes the lock.
  *
  * Source: hardened_malloc of D. Micay.
@@ -47,6 +47,7 @@ import {
   PARAM,
   USED,
 } from './control.ts';
+import { linkKeyFrom } from './free-link.ts';
 import { GUARD_BYTES, Guard } from './guard.ts';
 import { type AlgorithmClass, attachAlgorithm } from './kinds.ts';
 import { handWord, isHeld, QUARANTINE, stateOf, unownedWord } from './ownership.ts';
@@ -117,6 +118,7 @@ export class Checked<A extends Algorithm = Algorithm> extends Algorithm {
       ...(options.options as O),
       start: first,
       byteLength: region.end - first,
+      linkKey: linkKeyFrom(seed),
       ...(options.thread === undefined ? {} : { thread: options.thread }),
     });
     layControl(memory, region, quarantine, first, region.end);
@@ -143,7 +145,8 @@ export class Checked<A extends Algorithm = Algorithm> extends Algorithm {
     if (kept > MOST_KEPT || memory.u32[word + FIRST]! * UNIT !== first) {
       throw new AttachError(`the checked allocator at ${hex(start)} has a header that contradicts itself`);
     }
-    return new Checked(attachAlgorithm(memory, first, thread), start);
+    const linkKey = linkKeyFrom(memory.u32[word + SECRET]!);
+    return new Checked(attachAlgorithm(memory, first, thread, linkKey), start);
   }
 
   private constructor(inner: A, start: number) {
@@ -176,6 +179,8 @@ export class Checked<A extends Algorithm = Algorithm> extends Algorithm {
       return NULL;
     }
     if (this.isStart(address)) throw new HeapCorruptionError(address, 'a live block was among the free ones');
+    // What was there last are the algorithm's links.
+    this.i32.fill(0, address >>> 2, (address >>> 2) + 2);
     this.guard.write(address, size, inner.usableSize(address));
     this.flipBit(address);
     f64[double + ALLOCATIONS]! += 1;

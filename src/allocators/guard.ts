@@ -20,6 +20,7 @@
 import { HeapCorruptionError, hex } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
 import type { Memory } from '../memory/memory.ts';
+import { scramble } from './scramble.ts';
 
 /** How much longer than asked for a guarded block is, at least. */
 export const GUARD_BYTES = 8;
@@ -115,17 +116,6 @@ function canaryByte(key: number, at: number): number {
 
 function sealOf(key: number, size: number, usable: number): number {
   return scramble((key + Math.imul(size, 0x9e3779b1)) ^ usable);
-}
-
-/**
- * A 32-bit hash of a 32-bit number: each bit of the one changes about half of the other's.
- *
- * Source: the finalizer of MurmurHash3, A. Appleby.
- */
-function scramble(value: number): number {
-  let hash = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return hash ^ (hash >>> 16);
 }
 
 function overrun(at: number, address: Address, size: number): HeapCorruptionError {

@@ -77,6 +77,7 @@ export class HybridAllocator<A extends Algorithm = Algorithm> extends Algorithm 
       start: boundary,
       byteLength: region.end - boundary,
       ...thread,
+      linkKey: options.linkKey ?? 0,
     });
     layControl(memory, region, 0, first, region.end);
     memory.u32[(region.start >>> 2) + PERMANENT] = boundary / UNIT;
@@ -89,14 +90,14 @@ export class HybridAllocator<A extends Algorithm = Algorithm> extends Algorithm 
    *
    * @throws AttachError when there is none
    */
-  static attach(memory: Memory, start: number, thread?: Thread): HybridAllocator {
+  static attach(memory: Memory, start: number, thread?: Thread, linkKey?: number): HybridAllocator {
     checkControl(memory, start, KIND_HYBRID);
     const temporary = BumpAllocator.attach(memory, start + CONTROL_BYTES, thread);
     const boundary = memory.u32[(start >>> 2) + PERMANENT]! * UNIT;
     // Also keeps a boundary that leads back to `start` from attaching for ever.
     if (temporary.end !== boundary)
       throw new AttachError(`the hybrid allocator at ${hex(start)} has a gap between its parts`);
-    const permanent = attachAlgorithm(memory, boundary, thread);
+    const permanent = attachAlgorithm(memory, boundary, thread, linkKey);
     return new HybridAllocator(memory, start, temporary, permanent);
   }
 

@@ -28,29 +28,30 @@ import { TlsfAllocator } from './tlsf.ts';
 /** An algorithm's class, as wrappers take it. */
 export interface AlgorithmClass<A extends Algorithm = Algorithm, O extends RegionOptions = RegionOptions> {
   create(memory: Memory, options: O): A;
-  attach(memory: Memory, start: number, thread?: Thread): A;
+  attach(memory: Memory, start: number, thread?: Thread, linkKey?: number): A;
 }
 
 /**
  * Adopts the algorithm at `start`, whichever it is.
  *
+ * @param linkKey what it was made with: see `RegionOptions`
  * @throws AttachError when none starts there
  */
-export function attachAlgorithm(memory: Memory, start: number, thread?: Thread): Algorithm {
+export function attachAlgorithm(memory: Memory, start: number, thread?: Thread, linkKey?: number): Algorithm {
   const kind = kindAt(memory, start);
   switch (kind) {
     case KIND_BUMP:
       return BumpAllocator.attach(memory, start, thread);
     case KIND_LINKED_LIST:
-      return LinkedListAllocator.attach(memory, start, thread);
+      return LinkedListAllocator.attach(memory, start, thread, linkKey);
     case KIND_BUDDY:
-      return BuddyAllocator.attach(memory, start, thread);
+      return BuddyAllocator.attach(memory, start, thread, linkKey);
     case KIND_POOL:
-      return PoolAllocator.attach(memory, start, thread);
+      return PoolAllocator.attach(memory, start, thread, linkKey);
     case KIND_TLSF:
-      return TlsfAllocator.attach(memory, start, thread);
+      return TlsfAllocator.attach(memory, start, thread, linkKey);
     case KIND_HYBRID:
-      return HybridAllocator.attach(memory, start, thread);
+      return HybridAllocator.attach(memory, start, thread, linkKey);
     case KIND_CHECKED:
       return Checked.attach(memory, start, thread);
     default:

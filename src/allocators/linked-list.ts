@@ -25,6 +25,7 @@ import type { Memory } from '../memory/memory.ts';
 import type { Thread } from '../sync/thread.ts';
 import { checkRegion, layControl, type RegionOptions, sealControl } from './algorithm.ts';
 import * as blocks from './block.ts';
+import { corrupt } from './boundary-tags.ts';
 import { CONTROL_BYTES, checkControl, KIND_LINKED_LIST, OWN } from './control.ts';
 import { Runs } from './runs.ts';
 
@@ -44,7 +45,7 @@ export class LinkedListAllocator extends Runs {
     const region = checkRegion(memory, options, Runs.leastBytes(CONTROL_BYTES));
     const first = region.start + CONTROL_BYTES;
     layControl(memory, region, 0, first, region.end);
-    const allocator = new LinkedListAllocator(memory, region.start, options.thread);
+    const allocator = new LinkedListAllocator(memory, region.start, options.thread, options.linkKey);
     allocator.layRegion(first, region.end);
     sealControl(memory, region.start, KIND_LINKED_LIST);
     return allocator;
@@ -55,9 +56,9 @@ export class LinkedListAllocator extends Runs {
    *
    * @throws AttachError when there is none
    */
-  static attach(memory: Memory, start: number, thread?: Thread): LinkedListAllocator {
+  static attach(memory: Memory, start: number, thread?: Thread, linkKey?: number): LinkedListAllocator {
     checkControl(memory, start, KIND_LINKED_LIST);
-    return new LinkedListAllocator(memory, start, thread);
+    return new LinkedListAllocator(memory, start, thread, linkKey);
   }
 
   protected override get controlBytes(): number {
@@ -79,18 +80,20 @@ export class LinkedListAllocator extends Runs {
       prev = next;
       next = this.nextFree(next);
     }
+    if (next !== 0 && this.linkAt(prevIndex(next)) !== prev) throw this.strayLink(prev, next);
     this.#join(prev, block);
     this.#join(block, next);
   }
 
   protected override unlinkFree(block: number): void {
-    this.#join(this.#prevFree(block), this.nextFree(block));
+    const prev = this.#prevFree(block);
+    this.#join(prev, this.#mirroredNext(block));
   }
 
   protected override relinkFree(from: number, _fromUnits: number, to: number): void {
     if (from === to) return;
     const prev = this.#prevFree(from);
-    const next = this.nextFree(from);
+    const next = this.#mirroredNext(from);
     this.#join(prev, to);
     this.#join(to, next);
   }
@@ -100,9 +103,17 @@ export class LinkedListAllocator extends Runs {
   }
 
   protected override nextFree(block: number): number {
-    const next = this.linked(this.i32[block === 0 ? this.word + HEAD : nextIndex(block)]!);
-    if (next !== 0 && next <= block)
-      throw new HeapCorruptionError(block * UNIT, 'the free list runs backwards');
+    const next = block === 0 ? this.i32[this.word + HEAD]! : this.linkAt(nextIndex(block));
+    if (next === 0) return 0;
+    if (next <= block) throw corrupt(block, 'the free list runs backwards');
+    if (!this.isInSpans(next)) throw this.strayLink(block, next);
+    return next;
+  }
+
+  /** As `nextFree`, for who is about to write there: that block must link back. */
+  #mirroredNext(block: number): number {
+    const next = this.nextFree(block);
+    if (next !== 0 && this.linkAt(prevIndex(next)) !== block) throw this.strayLink(block, next);
     return next;
   }
 
@@ -115,28 +126,28 @@ export class LinkedListAllocator extends Runs {
   }
 
   protected override verifyIndex(count: number): void {
-    let prev = 0;
     let seen = 0;
-    for (let block = this.nextFree(0); block !== 0; block = this.nextFree(block)) {
-      if ((this.i32[geometryIndex(block)]! & IS_FREE) === 0) {
-        throw new HeapCorruptionError(block * UNIT, 'a block in the free list is not free');
-      }
-      if (this.#prevFree(block) !== prev)
-        throw new HeapCorruptionError(block * UNIT, 'prev does not mirror next');
-      prev = block;
+    for (let block = this.#mirroredNext(0); block !== 0; block = this.#mirroredNext(block)) {
+      if ((this.i32[geometryIndex(block)]! & IS_FREE) === 0)
+        throw corrupt(block, 'a block in the free list is not free');
       seen++;
     }
     if (seen !== count)
       throw new HeapCorruptionError(this.start, `${count} free blocks, ${seen} of them in the free list`);
   }
 
+  /** The free block next below, 0 for the lowest one. */
   #prevFree(block: number): number {
-    return this.linked(this.i32[prevIndex(block)]!);
+    const prev = this.linkAt(prevIndex(block));
+    const there = prev === 0 ? this.i32[this.word + HEAD] : this.linkAt(nextIndex(prev));
+    if (there !== block) throw this.strayLink(block, prev);
+    return prev;
   }
 
   /** Makes two free blocks neighbours in the list; 0 stands for either end. */
   #join(prev: number, next: number): void {
-    this.i32[prev === 0 ? this.word + HEAD : nextIndex(prev)] = next;
-    if (next !== 0) this.i32[prevIndex(next)] = prev;
+    if (prev === 0) this.i32[this.word + HEAD] = next;
+    else this.setLink(nextIndex(prev), next);
+    if (next !== 0) this.setLink(prevIndex(next), prev);
   }
 }

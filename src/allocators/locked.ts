@@ -343,6 +343,15 @@ export class Locked<A extends Algorithm = Algorithm> implements Allocator {
     }
   }
 
+  /**
+   * Checks that nobody has died with the lock and left what cannot be repaired.
+   *
+   * @throws HeapCorruptionError when it is so: then every call that takes the lock throws
+   */
+  checkSound(): void {
+    this.lock.checkSound();
+  }
+
   /** Takes the lock and counts. For wrappers that do more than one thing under it. */
   acquire(): void {
     const contended = this.lock.acquire();

@@ -79,7 +79,7 @@ export class PoolAllocator extends Algorithm {
     layControl(memory, region, blockSize, first, first + count * blockSize);
     memory.u8.fill(0, region.start + CONTROL_BYTES, first);
     sealControl(memory, region.start, KIND_POOL);
-    return new PoolAllocator(memory, region.start, options.thread);
+    return new PoolAllocator(memory, region.start, options.thread, options.linkKey);
   }
 
   /**
@@ -87,9 +87,9 @@ export class PoolAllocator extends Algorithm {
    *
    * @throws AttachError when there is none
    */
-  static attach(memory: Memory, start: number, thread?: Thread): PoolAllocator {
+  static attach(memory: Memory, start: number, thread?: Thread, linkKey?: number): PoolAllocator {
     checkControl(memory, start, KIND_POOL);
-    const pool = new PoolAllocator(memory, start, thread);
+    const pool = new PoolAllocator(memory, start, thread, linkKey);
     const { blockSize, capacity } = pool;
     const whole = blockSize >= UNIT && blockSize % UNIT === 0 && Number.isInteger(capacity);
     if (!whole || firstBlockOf(start, capacity, blockSize) > pool.#first) {
@@ -98,8 +98,8 @@ export class PoolAllocator extends Algorithm {
     return pool;
   }
 
-  private constructor(memory: Memory, start: number, thread?: Thread) {
-    super(memory, start, thread);
+  private constructor(memory: Memory, start: number, thread?: Thread, linkKey?: number) {
+    super(memory, start, thread, linkKey);
     this.blockSize = this.u32[this.word + PARAM]!;
     this.capacity = (this.end - this.first) / this.blockSize;
     this.#first = this.first;
@@ -115,10 +115,10 @@ export class PoolAllocator extends Algorithm {
     if (listed === 0 && fresh === this.capacity) return NULL;
     const block = listed === 0 ? this.#first + fresh * this.blockSize : listed;
     const index = (block - this.#first) / this.blockSize;
-    const sound = index >= 0 && index < this.capacity && this.memory.u8[this.#freeMap + index] === 0;
-    if (!sound) throw new HeapCorruptionError(block, 'the free list was overwritten');
+    if (!this.#isFreeAt(block))
+      throw new HeapCorruptionError(block, 'the head of the free list was overwritten');
     if (listed === 0) u32[word + FRESH] = fresh + 1;
-    else u32[word + HEAD] = u32[block >>> 2]!;
+    else u32[word + HEAD] = this.#after(block);
     i32[this.#ownershipMap + index] = liveWord(i32[this.#ownershipMap + index]!, this.owner);
     this.memory.u8[this.#freeMap + index] = GIVEN_OUT;
     return block as Address;
@@ -129,7 +129,7 @@ export class PoolAllocator extends Algorithm {
     const index = (address - this.#first) / this.blockSize;
     i32[this.#ownershipMap + index] = freeWord(i32[this.#ownershipMap + index]!);
     this.memory.u8[this.#freeMap + index] = 0;
-    u32[address >>> 2] = u32[word + HEAD]!;
+    this.setLink(address >>> 2, u32[word + HEAD]!);
     u32[word + HEAD] = address / UNIT;
   }
 
@@ -220,7 +220,7 @@ export class PoolAllocator extends Algorithm {
       }
       u8[this.#freeMap + index] = 0;
       if (index >= fresh) continue;
-      u32[block >>> 2] = head;
+      this.setLink(block >>> 2, head);
       head = block / UNIT;
     }
     u32[word + HEAD] = head;
@@ -228,16 +228,24 @@ export class PoolAllocator extends Algorithm {
     this.settleCounters(live * this.blockSize, live);
   }
 
+  /** The unit of the free block after one in the list, 0 at the end. */
+  #after(block: number): number {
+    const next = this.linkAt(block >>> 2);
+    if (next !== 0 && !this.#isFreeAt(next * UNIT)) {
+      throw new HeapCorruptionError(block, 'the link of a free block leads to none: it was overwritten');
+    }
+    return next;
+  }
+
+  #isFreeAt(block: number): boolean {
+    const index = (block - this.#first) / this.blockSize;
+    return index >= 0 && index < this.capacity && this.memory.u8[this.#freeMap + index] === 0;
+  }
+
   #verifyList(expected: number): void {
     let listed = 0;
-    for (let block = this.u32[this.word + HEAD]! * UNIT; block !== 0; block = this.u32[block >>> 2]! * UNIT) {
-      const index = (block - this.#first) / this.blockSize;
-      if (
-        index >>> 0 !== index ||
-        index >= this.capacity ||
-        !this.isFree(block as Address) ||
-        ++listed > expected
-      ) {
+    for (let block = this.u32[this.word + HEAD]! * UNIT; block !== 0; block = this.#after(block) * UNIT) {
+      if (!this.#isFreeAt(block) || ++listed > expected) {
         throw new HeapCorruptionError(block, 'the free list is broken');
       }
     }

@@ -205,6 +205,7 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
 
   /** Gets a batch from the class's transfer list, else from the allocator. Returns how many blocks came. */
   #refill(cls: number): number {
+    this.checkSound();
     const list = this.#lists[cls]!;
     const base = cls << CLASS_SHIFT;
     const wanted = this.#appetite[cls]!;
@@ -265,6 +266,7 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
 
   /** Gives the older half of a full cache to the transfer list, to the allocator when that is full; a row whole. */
   #flushBatch(cls: number): void {
+    this.checkSound();
     const list = this.#lists[cls]!;
     const base = cls << CLASS_SHIFT;
     const batch = this.#batch(cls);
@@ -459,6 +461,11 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
   /** Takes more bytes right above the region, where the algorithm can. Returns whether it did. */
   extend(bytes: number): boolean {
     return this.inner.extend(bytes);
+  }
+
+  /** See `Locked.checkSound`. */
+  checkSound(): void {
+    this.inner.checkSound();
   }
 
   /** See `Locked.tryShare`. */

@@ -28,7 +28,6 @@ import type { Memory } from '../memory/memory.ts';
 import type { Thread } from '../sync/thread.ts';
 import { checkRegion, layControl, type RegionOptions, sealControl } from './algorithm.ts';
 import * as blocks from './block.ts';
-import { corrupt } from './boundary-tags.ts';
 import { CONTROL_BYTES, checkControl, KIND_TLSF } from './control.ts';
 import { Runs } from './runs.ts';
 
@@ -65,7 +64,7 @@ export class TlsfAllocator extends Runs {
     const first = region.start + controlBytes;
     layControl(memory, region, 0, first, region.end);
     memory.u8.fill(0, region.start + CONTROL_BYTES, first);
-    const allocator = new TlsfAllocator(memory, region.start, options.thread);
+    const allocator = new TlsfAllocator(memory, region.start, options.thread, options.linkKey);
     allocator.layRegion(first, region.end);
     sealControl(memory, region.start, KIND_TLSF);
     return allocator;
@@ -76,9 +75,9 @@ export class TlsfAllocator extends Runs {
    *
    * @throws AttachError when there is none
    */
-  static attach(memory: Memory, start: number, thread?: Thread): TlsfAllocator {
+  static attach(memory: Memory, start: number, thread?: Thread, linkKey?: number): TlsfAllocator {
     checkControl(memory, start, KIND_TLSF);
-    return new TlsfAllocator(memory, start, thread);
+    return new TlsfAllocator(memory, start, thread, linkKey);
   }
 
   protected override get controlBytes(): number {
@@ -150,11 +149,11 @@ export class TlsfAllocator extends Runs {
     const { i32, word } = this;
     const bin = binOf(units);
     const next = this.#head(bin);
-    i32[nextIndex(block)] = next;
-    i32[prevIndex(block)] = 0;
+    this.setLink(nextIndex(block), next);
+    this.setLink(prevIndex(block), 0);
     i32[word + HEADS + bin] = block;
     if (next !== 0) {
-      i32[prevIndex(next)] = block;
+      this.setLink(prevIndex(next), block);
       return;
     }
     const row = bin >>> ROW_BITS;
@@ -167,9 +166,9 @@ export class TlsfAllocator extends Runs {
     const bin = binOf(units);
     const next = this.#next(block);
     const prev = this.#prev(block, bin);
-    if (next !== 0) i32[prevIndex(next)] = prev;
+    if (next !== 0) this.setLink(prevIndex(next), prev);
     if (prev !== 0) {
-      i32[nextIndex(prev)] = next;
+      this.setLink(nextIndex(prev), next);
       return;
     }
     i32[word + HEADS + bin] = next;
@@ -191,37 +190,34 @@ export class TlsfAllocator extends Runs {
 
   /** A free block starts elsewhere, but stays in its bin: its neighbours there are told. */
   #moveLinks(from: number, to: number, bin: number): void {
-    const { i32, word } = this;
     const next = this.#next(from);
     const prev = this.#prev(from, bin);
-    i32[nextIndex(to)] = next;
-    i32[prevIndex(to)] = prev;
-    if (next !== 0) i32[prevIndex(next)] = to;
-    i32[prev === 0 ? word + HEADS + bin : nextIndex(prev)] = to;
+    this.setLink(nextIndex(to), next);
+    this.setLink(prevIndex(to), prev);
+    if (next !== 0) this.setLink(prevIndex(next), to);
+    if (prev !== 0) this.setLink(nextIndex(prev), to);
+    else this.i32[this.word + HEADS + bin] = to;
   }
 
   #head(bin: number): number {
-    return this.linked(this.i32[this.word + HEADS + bin]!);
+    return this.headed(this.i32[this.word + HEADS + bin]!);
   }
 
   /**
-   * The next block in the bin, 0 at the end. Its back link must agree: so no walk runs in a circle, and no
-   * link that was overwritten leads astray.
+   * The next block in the bin, 0 at the end. It must link back: so no walk runs in a circle, and no link that
+   * was overwritten leads astray.
    */
   #next(block: number): number {
-    const next = this.i32[nextIndex(block)]!;
-    if (next !== 0 && this.i32[prevIndex(next)] !== block) {
-      throw corrupt(next, 'prev does not mirror next');
-    }
+    const next = this.linkAt(nextIndex(block));
+    if (next !== 0 && this.linkAt(prevIndex(next)) !== block) throw this.strayLink(block, next);
     return next;
   }
 
   /** The block before in the bin, 0 for the first one. What leads on from there must agree. */
   #prev(block: number, bin: number): number {
-    const prev = this.i32[prevIndex(block)]!;
-    if (this.i32[prev === 0 ? this.word + HEADS + bin : nextIndex(prev)] !== block) {
-      throw corrupt(block, 'next does not mirror prev');
-    }
+    const prev = this.linkAt(prevIndex(block));
+    const there = prev === 0 ? this.i32[this.word + HEADS + bin] : this.linkAt(nextIndex(prev));
+    if (there !== block) throw this.strayLink(block, prev);
     return prev;
   }
 
@@ -253,7 +249,7 @@ export class TlsfAllocator extends Runs {
     for (let bin = 0; bin < BINS; bin++) {
       const bit = (this.i32[this.word + BITMAPS + (bin >>> ROW_BITS)]! >>> (bin & (BINS_PER_ROW - 1))) & 1;
       let prev = 0;
-      for (let block = this.#head(bin); block !== 0; block = this.linked(this.i32[nextIndex(block)]!)) {
+      for (let block = this.#head(bin); block !== 0; block = this.#next(block)) {
         this.#verifyListed(block, bin, prev);
         if (++seen > count)
           throw new HeapCorruptionError(block * UNIT, `a bin lists more than the ${count} free blocks`);
@@ -278,8 +274,8 @@ export class TlsfAllocator extends Runs {
     if ((geometry & IS_FREE) === 0) throw new HeapCorruptionError(at, 'a block in a bin is not free');
     if (binOf(unitsIn(geometry)) !== bin)
       throw new HeapCorruptionError(at, 'a free block lies in the wrong bin');
-    if (this.linked(this.i32[prevIndex(block)]!) !== prev)
-      throw new HeapCorruptionError(at, 'prev does not mirror next');
+    if (this.linkAt(prevIndex(block)) !== prev)
+      throw new HeapCorruptionError(at, 'a link of a free block does not lead back: it was overwritten');
   }
 }
 

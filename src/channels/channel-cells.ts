@@ -28,6 +28,8 @@ export const POSITION_MASK: number = 0x7fffffff;
 
 // The state word.
 export const CLAIMER_MASK: number = 0x7fff;
+/** The claimer of a cell that its receiver has given up: no thread has slot 0. */
+export const NOBODY: number = 0;
 /** Of an EMPTY and a FULL cell: how many after it are for certain EMPTY, or filled with it. */
 export const SPAN_MASK: number = 0x7fff;
 export const STATE_MASK: number = 7 << 15;
@@ -117,12 +119,6 @@ export abstract class ChannelCells<T, I> extends Queue<T, I> {
     return turns !== 0 && turns >>> 0 > this.turnMask >>> 1;
   }
 
-  /** Which position of the lap around the head has this index and turn. */
-  protected positionOf(index: number, turn: number): number {
-    const lap = (atomicLoad(this.i32, this.head) & ~this.indexMask) | index;
-    return this.turnOf(lap) === turn ? lap : (lap - this.indexMask - 1) & POSITION_MASK;
-  }
-
   /**
    * Whether a claim of the cell at `at` holds although the tail or head was not there. Others may have passed
    * on over it, by a lap at most. It does not hold when this thread had looked at the position so many
@@ -132,9 +128,10 @@ export abstract class ChannelCells<T, I> extends Queue<T, I> {
     return ((found - at) & POSITION_MASK) <= this.indexMask + 1;
   }
 
-  /** Whether the claimer of a cell is dead or has left. */
+  /** Whether the claimer of a cell is dead or has left, or has left the cell to others. */
   protected isLost(seen: number): boolean {
-    return this.store.thread.isGone(seen & CLAIMER_MASK, CLAIMER_MASK);
+    const claimer = seen & CLAIMER_MASK;
+    return claimer === NOBODY || this.store.thread.isGone(claimer, CLAIMER_MASK);
   }
 
   /** Whether the tail or head has gone past a position, by a lap at most. */

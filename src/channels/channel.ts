@@ -18,10 +18,11 @@
  *
  * What a thread that dies was sending was not sent: its claims are freed by the receiver who comes to them.
  * What it was receiving another one receives, though out of order, unless it may have taken what the item
- * owns (see item.ts): who finds the channel empty for a slice, or closed, looks at all cells.
+ * owns (see item.ts): who finds the channel empty for a slice, or closed, looks at all cells. A receiver that
+ * gives a claim up leaves it in the same way, as READING(nobody): behind it others may have claimed already.
  *
- * Invariants: 1. No cell before the tail (head) can be claimed but by whoever moved it: both move one way,
- * but that a receiver who gives up takes the head back. 2. Once `closed` is set no further cell becomes FULL
+ * Invariants: 1. No cell before the tail (head) can be claimed but by whoever moved it: both move one way.
+ * 2. Once `closed` is set no further cell becomes FULL
  * whose claim had not moved the tail before. Source: D. Vyukov, "Bounded MPMC queue", 2010, with the claim
  * in the cell in place of the counter.
  */
@@ -44,7 +45,7 @@ const MAX_CAPACITY = 2 ** 20;
 
 // Copies: V8 does not fold what is imported.
 const { POSITION_MASK, CLAIMER_MASK, SPAN_MASK, STATE_MASK, STATE_BYTES } = cells;
-const { EMPTY, WRITING, FULL, READING, VOID, FULL_REST, LEAVING } = cells;
+const { EMPTY, WRITING, FULL, READING, VOID, FULL_REST, LEAVING, NOBODY } = cells;
 
 /** `sleepers` of an event word: see `waiting.ts`. */
 const SLEEPERS = 1;
@@ -54,8 +55,10 @@ const IS_FULL_UP = FULL_UP;
 const IS_CLOSED = CLOSED;
 const MOST = BATCH;
 
-/** After how many vain looks a receiver that does not wait looks for what the dead held; a power of two. */
-const LOOK_AROUND = 1024;
+/** After how many vain looks for each cell a receiver that does not wait looks at all of them, for what the dead held. */
+const LOOKS_PER_CELL = 8;
+const LEAST_LOOKS = 64;
+const MOST_LOOKS = 1024;
 
 /** The cell at the head has changed: an attempt has to look again. */
 const AGAIN: unique symbol = Symbol('again');
@@ -90,13 +93,14 @@ export class Channel<T = unknown, I = T> extends ChannelCells<T, I> {
   private runLength = 0;
   /** The most items that are received at once. */
   private readonly most: number;
-  /** Vain looks. */
-  private misses = 0;
+  /** How many more vain looks there may be before one at all cells. */
+  private patience: number;
 
   private constructor(store: ContainerStore, address: Address, field: Field, capacity: number) {
     super(store, address, field, capacity);
     // Of several that own, and are copied, it could not be told how far a thread that died had come.
     this.most = this.items.copies ? 1 : BATCH;
+    this.patience = this.fullPatience;
   }
 
   /**
@@ -351,7 +355,7 @@ export class Channel<T = unknown, I = T> extends ChannelCells<T, I> {
       const next = this.next(at);
       const found = compareExchange(i32, head, at, next);
       if (found !== at && !this.isPlausible(at, found)) {
-        this.unclaim(cell, turn, seen);
+        this.leave(cell, turn);
         continue;
       }
       const value = this.takeOut(at, cell, turn);
@@ -384,7 +388,7 @@ export class Channel<T = unknown, I = T> extends ChannelCells<T, I> {
       const found = compareExchange(i32, head, first, end);
       if (found !== first) {
         if (!this.isPlausible(first, found)) {
-          this.unclaim(cell, turn, seen);
+          this.leave(cell, turn);
           continue;
         }
         count = 0;
@@ -410,8 +414,8 @@ export class Channel<T = unknown, I = T> extends ChannelCells<T, I> {
   }
 
   /**
-   * The same for a run of claimed cells, up to an item that cannot be taken: that one comes first in the next
-   * call, which drops it, puts the rest back and throws.
+   * The same for a run of claimed cells, up to an item that cannot be taken: whoever comes to that drops it, and
+   * throws. It and the rest are left to all, this thread's next vain look among them.
    */
   private takeOutRun(first: number, count: number, into: T[]): number {
     const { items, stride } = this;
@@ -429,11 +433,11 @@ export class Channel<T = unknown, I = T> extends ChannelCells<T, I> {
     } catch (error) {
       if (taken === 0) {
         items.drop(address);
-        if (count > 1) this.putBack(first + 1);
+        if (count > 1) this.leave(this.cellOf(first) + 1, this.turnOf(first));
         this.freeRun(first, 1);
         throw error;
       }
-      this.putBack(first + taken);
+      this.leave(this.cellOf(first) + taken, this.turnOf(first));
     }
     this.freeRun(first, taken);
     return taken;
@@ -454,18 +458,11 @@ export class Channel<T = unknown, I = T> extends ChannelCells<T, I> {
     if ((atomicLoad(i32, this.roomEvent) & SLEEPERS) !== 0) this.forRoom.wakeSleepers(count);
   }
 
-  /** Gives up the rest of a run: the head goes back to it. It may lie anywhere before the first full cell. */
-  private putBack(at: number): void {
-    atomicStore(this.i32, this.head, at);
+  /** Leaves a claimed cell, and what follows in its run, as one that has died does. The head stays where it is. */
+  private leave(cell: number, turn: number): void {
+    atomicStore(this.i32, cell, turn | READING | NOBODY);
+    this.patience = 0;
     this.forItems.wake(Number.POSITIVE_INFINITY);
-  }
-
-  /** Gives up a claim that was none. Whoever passed on over the cell meanwhile finds it again. */
-  private unclaim(cell: number, turn: number, state: number): void {
-    const claim = turn | this.reading;
-    // Without its span: others may have taken what came after it.
-    if (compareExchange(this.i32, cell, claim, state & ~SPAN_MASK) !== claim) return;
-    this.putBack(this.positionOf(cell - this.cells, turn));
   }
 
   /** Looks at the cell at the head, which was not full. Frees it when void; passes on when it is in hand. */
@@ -542,12 +539,15 @@ export class Channel<T = unknown, I = T> extends ChannelCells<T, I> {
     answer: typeof NONE | typeof ENDED | typeof AGAIN | typeof INHERITED,
   ): T | typeof NONE | typeof ENDED | typeof AGAIN {
     if (answer === AGAIN) return answer;
-    if (answer === NONE && ++this.misses % LOOK_AROUND !== 0) return answer;
+    if (answer === NONE && --this.patience >= 0) return answer;
+    this.patience = this.fullPatience;
     if (answer !== INHERITED) {
       const at = this.findLeft();
       if (at < 0) return answer;
       if (!this.inherit(at, atomicLoad(this.i32, this.cellOf(at)))) return AGAIN;
     }
+    // There may be more where it comes from.
+    this.patience = 0;
     const at = this.inherited;
     const cell = this.cellOf(at);
     const turn = this.turnOf(at);
@@ -562,10 +562,14 @@ export class Channel<T = unknown, I = T> extends ChannelCells<T, I> {
     return value;
   }
 
+  private get fullPatience(): number {
+    return Math.min(Math.max(LOOKS_PER_CELL * this.capacity, LEAST_LOOKS), MOST_LOOKS);
+  }
+
   protected override isStuck(): boolean {
     if (this.findLeft() < 0) return false;
     // The next vain look is one too many.
-    this.misses = -1;
+    this.patience = 0;
     return true;
   }
 

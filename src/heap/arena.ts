@@ -7,6 +7,10 @@
  *
  * Belongs to the thread that made it: no lock. What is allocated in it dies with it, and with `reset` and
  * `rewind`. To hand something to another thread, allocate it in the heap.
+ *
+ * What structs in it own (strings, boxes, vecs) lies in the heap, and does not die with it: all goes back at once,
+ * without a look at what it was, and what lay there last cannot be told from what lies there now. Assign `''` or
+ * `null` first, as to any field. Of a dead thread's arena that stays behind, whoever reaps it.
  */
 
 import type { Allocator, AllocatorStats, BlockInfo } from '../allocators/allocator.ts';
@@ -65,7 +69,7 @@ export class Arena implements Allocator, StructStore {
     this.#bump = BumpAllocator.create(parent.memory, { start: block, byteLength, thread: parent.thread });
   }
 
-  /** A struct in the arena. See `Heap.new`. */
+  /** A struct in the arena. See `Heap.new`. What it owns lies in the heap, and is not dropped with the arena. */
   new<T extends AnyStructType>(Type: T, init?: Init<T>): View<T> {
     return create(Type, this, init);
   }

@@ -30,7 +30,7 @@ import * as addresses from '../memory/address.ts';
 import { type Address, KiB } from '../memory/address.ts';
 import { Memory } from '../memory/memory.ts';
 import { releaseView } from '../structs/deleted-view.ts';
-import { dropOrFree, dropTailed, layTail } from '../structs/drop.ts';
+import { type ArrayCells, dropOrFree, dropTailed, layTail } from '../structs/drop.ts';
 import type { AnyStructType, Init, View } from '../structs/inference.ts';
 import { LayoutRegistry } from '../structs/registry.ts';
 import type { StructStore } from '../structs/store.ts';
@@ -66,7 +66,7 @@ import {
   type SlotTenant,
   tenantOf,
 } from './recovery.ts';
-import { refusing } from './released.ts';
+import { quietly, refusing } from './released.ts';
 import { type Placed, Roots } from './roots.ts';
 import { type ThreadInfo, ThreadSlots, threadInfos } from './slots.ts';
 import {
@@ -137,10 +137,10 @@ export class Heap implements Allocator, StructStore {
     this.#allocator = allocator;
     this.#base = allocator;
     this.#locked = allocator instanceof ThreadCached ? allocator.inner : allocator;
-    this.#roots = new Roots<Heap>(this, this.lock(ROOT_LOCK), thread, parts.lockTimeout);
+    this.#roots = new Roots<Heap>(this, this.lock(ROOT_LOCK), this.#locked.lock, thread, parts.lockTimeout);
     this.#exhaustion = new Exhaustion(() => this.recover().length > 0);
     this.#watched = new WatchedWorkers(slots, (tenant, options) => this.reap(tenant, options));
-    this.#forgetExit = onExit(() => this.#leave());
+    this.#forgetExit = onExit(() => quietly(() => this.#leave()));
     attached().heaps.set(this.id, this);
   }
 
@@ -453,8 +453,8 @@ export class Heap implements Allocator, StructStore {
   }
 
   /** Notes which struct lies in a block of this thread: see structs/drop.ts. */
-  layTail(address: Address, hash: number): void {
-    layTail(this, address, hash);
+  layTail(address: Address, hash: number, array?: ArrayCells): void {
+    layTail(this, address, hash, array);
   }
 
   /** See `Locked.tryAdopt`. */

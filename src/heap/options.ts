@@ -41,8 +41,8 @@ export interface HeapOptions {
   readonly cache?: boolean;
   /**
    * What misuse is found. `'standard'` (default): what headers show. `'hardened'`: also writes past a block's
-   * end and after its free, and every free of what is no block, at the cost of a lock for each call; without
-   * caches. See `Checked`.
+   * end and after its free, into the links of free blocks too, which are encoded with a secret, and every free of
+   * what is no block, at the cost of a lock for each call; without caches. See `Checked`.
    */
   readonly checks?: 'standard' | 'hardened';
   /** How waiters wait: `'park'` (default) or `'spin'`. */

@@ -20,6 +20,7 @@ import type { Locked } from '../allocators/locked.ts';
 import { ownerBits } from '../allocators/ownership.ts';
 import type { Swept } from '../allocators/sweep.ts';
 import type { ThreadCached } from '../allocators/thread-cached.ts';
+import { HeapCorruptionError, InvalidFreeError, type SabheapError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';
 import type { Lock } from '../sync/lock.ts';
@@ -53,6 +54,14 @@ export interface ReapReport {
   /** Usable bytes of those. */
   readonly ownedBytes: number;
   readonly reclaimed: boolean;
+  /** Those of `owned` that could not be dropped: they are the calling thread's now, and stay. */
+  readonly damaged: readonly DamagedBlock[];
+}
+
+/** A block that was overwritten, so that it cannot be dropped, or something that it owns. */
+export interface DamagedBlock {
+  readonly address: Address;
+  readonly error: SabheapError;
 }
 
 /** What recovery works on. */
@@ -70,11 +79,13 @@ export interface RecoveryParts {
  *
  * @returns undefined when it was there, and its slot was freed since
  * @throws RangeError when it never was, or is the calling thread, or an id stands for several
+ * @throws HeapCorruptionError when the heap is poisoned
  */
 export function tenantOf(
-  { slots, thread }: RecoveryParts,
+  { slots, thread, allocator }: RecoveryParts,
   wanted: number | SlotTenant,
 ): SlotInfo | undefined {
+  allocator.checkSound();
   const found = slots.taken().filter((info) => isWanted(info, wanted));
   const dead = found.filter((info) => info.dead);
   const tenants = dead.length > 0 ? dead : found;
@@ -131,20 +142,35 @@ export function reapTenant(parts: RecoveryParts, tenant: SlotInfo, reclaim: bool
     lock.release();
   }
   // They are this thread's now: should it die, they are found as what it owned.
-  if (reclaim) for (const address of left.owned) parts.drop(address);
-  return { ...report, ...left };
+  const damaged = reclaim ? dropAll(parts, left.owned) : [];
+  return { ...report, ...left, damaged };
+}
+
+/** Drops blocks. One that is damaged does not keep the others. */
+function dropAll(parts: RecoveryParts, addresses: readonly Address[]): DamagedBlock[] {
+  const damaged: DamagedBlock[] = [];
+  for (const address of addresses) {
+    try {
+      parts.drop(address);
+    } catch (error) {
+      if (!(error instanceof HeapCorruptionError || error instanceof InvalidFreeError)) throw error;
+      damaged.push({ address, error });
+    }
+  }
+  return damaged;
 }
 
 /** Recovers what all those left that are known to be dead. */
 export function reapDead(parts: RecoveryParts, reclaim: boolean): ReapReport[] {
-  const { slots, thread } = parts;
+  const { slots, thread, allocator } = parts;
+  allocator.checkSound();
   return slots
     .taken()
     .filter((tenant) => tenant.slot !== thread.slot && (tenant.dead || slots.prove(tenant)))
     .map((tenant) => reapTenant(parts, tenant, reclaim));
 }
 
-const NOTHING = Object.freeze({ returnedBlocks: 0, returnedBytes: 0, owned: [], ownedBytes: 0 });
+const NOTHING = Object.freeze({ returnedBlocks: 0, returnedBytes: 0, owned: [], ownedBytes: 0, damaged: [] });
 
 /** What a thread reports that was reaped before. */
 export function reapedBefore(wanted: number | SlotTenant): ReapReport {

@@ -64,6 +64,8 @@ export interface RootStore {
 export class Roots<H extends RootStore> {
   readonly #heap: H;
   #lock: Lock;
+  /** The allocator's: when that is poisoned so are the names for what lies in its blocks. */
+  #blocks: Lock;
   readonly #thread: Thread;
   readonly #timeout: number;
   readonly #u32: Uint32Array;
@@ -71,18 +73,27 @@ export class Roots<H extends RootStore> {
   /** How far the walk over the list has come: one of more entries than the heap can hold is a circle. */
   #steps = 0;
 
-  constructor(heap: H, lock: Lock, thread: Thread, timeout: number) {
+  /** @throws HeapCorruptionError when the heap is poisoned: nobody attaches to it */
+  constructor(heap: H, lock: Lock, blocks: Lock, thread: Thread, timeout: number) {
     this.#heap = heap;
     this.#lock = lock;
+    this.#blocks = blocks;
     this.#thread = thread;
     this.#timeout = timeout;
     this.#u32 = heap.memory.u32;
     this.#i32 = heap.memory.i32;
+    blocks.checkSound();
   }
 
   /** Gives the table up: every later use throws what `lock` throws. */
   release(lock: Lock): void {
     this.#lock = lock;
+    this.#blocks = lock;
+  }
+
+  #acquire(): void {
+    this.#blocks.checkSound();
+    this.#lock.acquire();
   }
 
   /**
@@ -97,7 +108,7 @@ export class Roots<H extends RootStore> {
     const address = this.#addressOf(target);
     const spare = this.#newEntry(bytes, address, 0);
     this.#heap.tryShare(address);
-    this.#lock.acquire();
+    this.#acquire();
     let unused: Address = NULL;
     try {
       const entry = this.#find(bytes);
@@ -118,7 +129,7 @@ export class Roots<H extends RootStore> {
   /** What a name stands for, or `NULL` when it stands for nothing (yet). */
   get(name: string): Address {
     const bytes = encodeName(name);
-    this.#lock.acquire();
+    this.#acquire();
     try {
       const entry = this.#find(bytes);
       return entry === NULL || this.#makerOf(entry) !== 0 ? NULL : this.#targetOf(entry);
@@ -184,7 +195,7 @@ export class Roots<H extends RootStore> {
   /** Takes a name away. What it stood for stays. Returns whether it stood for something. */
   delete(name: string): boolean {
     const bytes = encodeName(name);
-    this.#lock.acquire();
+    this.#acquire();
     let entry: Address;
     try {
       entry = this.#find(bytes);
@@ -202,7 +213,7 @@ export class Roots<H extends RootStore> {
   /** All names that stand for something, in the order in which they were set first. */
   names(): string[] {
     const found: Uint8Array[] = [];
-    this.#lock.acquire();
+    this.#acquire();
     try {
       for (let entry = this.#first(); entry !== NULL; entry = this.#after(entry)) {
         if (this.#makerOf(entry) === 0) found.push(this.#nameOf(entry).slice());
@@ -227,7 +238,7 @@ export class Roots<H extends RootStore> {
 
   /** As `#openOrClaim`; when there is no entry, 0, and `spare` is linked. */
   #lookUp(bytes: Uint8Array, spare: Address): number {
-    this.#lock.acquire();
+    this.#acquire();
     try {
       const entry = this.#find(bytes);
       if (entry === NULL) {
@@ -260,7 +271,7 @@ export class Roots<H extends RootStore> {
   #settle(bytes: Uint8Array, address: Address): Address {
     let unused: Address = NULL;
     let settled = address;
-    this.#lock.acquire();
+    this.#acquire();
     try {
       const entry = this.#find(bytes);
       if (entry === NULL || this.#makerOf(entry) !== this.#thread.token) {

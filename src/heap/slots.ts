@@ -34,6 +34,7 @@ import type { Address } from '../memory/address.ts';
 import { atomicLoad, atomicStore, compareExchange, notify } from '../memory/atomics.ts';
 import type { Memory } from '../memory/memory.ts';
 import { DEED_WORDS, hasDeed, settleDeed } from '../sync/deed.ts';
+import { loseLock } from '../sync/lock.ts';
 import { ParkLock } from '../sync/park-lock.ts';
 import { type Census, describeToken, generationOfToken, slotOfToken, Thread } from '../sync/thread.ts';
 
@@ -200,12 +201,30 @@ export class ThreadSlots implements Census {
 
   /** Wakes those who sleep on locks in the record of a dead thread: they find that their owner is gone. */
   wakeSleepers(slot: number): void {
+    // Others take the locks over meanwhile and link them elsewhere: whoever is missed looks after a slice.
+    for (const unit of this.#recorded(slot)) notify(this.#i32, unit * 2, EVERYBODY);
+  }
+
+  /** The locks in a thread's record, in 8-byte units: the one that is pending, then those that it holds. */
+  *#recorded(slot: number): Generator<number> {
     const i32 = this.#i32;
     const record = this.#wordOf(slot) + RECORD;
-    notifyLock(i32, i32[record]!);
+    if (isLock(i32, i32[record]!)) yield i32[record]!;
     let unit = i32[record + 1]!;
-    // Others take the locks over meanwhile and link them elsewhere: whoever is missed looks after a slice.
-    for (let steps = 0; steps < MOST_HELD && notifyLock(i32, unit); steps++) unit = i32[unit * 2 + 1]!;
+    for (let steps = 0; steps < MOST_HELD && isLock(i32, unit); steps++) {
+      yield unit;
+      unit = i32[unit * 2 + 1]!;
+    }
+  }
+
+  /**
+   * Gives up on a tenant that was ended and may still run: what it holds is poisoned, so that nobody waits for
+   * it. All else that is its own stays so. Returns the address of its slot.
+   */
+  lose({ slot, generation }: Pick<SlotInfo, 'slot' | 'generation'>): Address {
+    const token = Thread.tokenOf(slot, generation);
+    for (const unit of this.#recorded(slot)) loseLock(this.#i32, unit * 2, token);
+    return (this.#wordOf(slot) * 4) as Address;
   }
 
   /**
@@ -275,6 +294,11 @@ export class ThreadSlots implements Census {
       });
     }
     return found;
+  }
+
+  /** The sign of life in a slot: see `Platform.signOfLife`. */
+  signOf(slot: number): number {
+    return this.#i32[this.#wordOf(slot) + SIGN]!;
   }
 
   /** Writes the scratch word of the calling thread's slot. */
@@ -359,7 +383,7 @@ export class ThreadSlots implements Census {
   }
 
   #hasProof({ slot, threadId }: Pick<SlotInfo, 'slot' | 'threadId'>): boolean {
-    return hasEnded(this.#i32[this.#wordOf(slot) + SIGN]!) || this.isProvenDead?.(threadId) === true;
+    return hasEnded(this.signOf(slot)) || this.isProvenDead?.(threadId) === true;
   }
 
   hasDied(token: number): boolean {
@@ -391,11 +415,9 @@ export class ThreadSlots implements Census {
   }
 }
 
-/** Wakes all who sleep on a lock. False when a unit is no lock's. */
-function notifyLock(i32: Int32Array, unit: number): boolean {
-  if (unit <= 0 || unit * 2 + 1 >= i32.length) return false;
-  notify(i32, unit * 2, EVERYBODY);
-  return true;
+/** Whether a lock may lie at an address, given in 8-byte units. */
+function isLock(i32: Int32Array, unit: number): boolean {
+  return unit > 0 && unit * 2 + 1 < i32.length;
 }
 
 /** A thread that is attached. */

@@ -2,7 +2,8 @@
  * Watched workers: how the thread that started a worker learns of its death, and has it reaped.
  *
  *     'exit'        the runtime has ended the thread and joined it: mark dead, reap. Never earlier: a thread
- *                   that `terminate()` was called for runs on, for seconds in a long `fill`
+ *                   that `terminate()` was called for runs on, for seconds in a long `fill`. Deno says it
+ *                   earlier: there the thread's sign of life decides, and without one the thread is lost
  *     id is -1      the same, for whoever asks between the thread's end and our listener
  *     idle is -1    `worker.performance.eventLoopUtilization().idle` of Node: time while the worker's loop is
  *                   there, -1 once it was taken down, 0 while nothing is known. The one sign that a parent sees
@@ -13,19 +14,13 @@
  * A browser's Worker has no id and no 'exit': the platform asks its thread for the one, and tells the other.
  */
 
-import { followWorker, signOfLife } from '#platform';
-import { BlockingNotAllowedError } from '../errors.ts';
+import { exitProblem, followWorker, loopTimes, signOfLife, untilEnded } from '#platform';
+import { BlockingNotAllowedError, HeapCorruptionError } from '../errors.ts';
 import { SLICE_MS } from '../sync/lock.ts';
 import type { ReapOptions, ReapReport, SlotTenant } from './recovery.ts';
-import type { ThreadSlots } from './slots.ts';
+import type { SlotInfo, ThreadSlots } from './slots.ts';
 
-/** In ms. */
-interface LoopTimes {
-  readonly idle: number;
-  readonly active: number;
-}
-
-const NOT_KNOWN: LoopTimes = { idle: 0, active: 0 };
+const NOT_KNOWN = { idle: 0, active: 0 };
 
 /** What `heap.watch` takes: a Worker of `node:worker_threads`, or of a browser. */
 export type WatchableWorker = NodeWorker | WebWorker;
@@ -39,7 +34,6 @@ interface WebWorker {
 /** What is used of a Worker of `node:worker_threads`. */
 interface NodeWorker {
   readonly threadId: number;
-  readonly performance?: { eventLoopUtilization(): LoopTimes };
   on(event: 'online' | 'message' | 'exit', listener: () => void): unknown;
   off(event: 'online' | 'message' | 'exit', listener: () => void): unknown;
 }
@@ -51,6 +45,7 @@ export interface WatchOptions extends ReapOptions {
   /**
    * Called when that failed: a lock was not had in time, or the heap cannot be repaired. Its slot is known to be
    * of a dead thread all the same, and `recover()` tries again. By default the error is left to those who do.
+   * And where the runtime cannot tell whether the thread has ended (Deno): then what it held is poisoned.
    */
   readonly onFailed?: (error: unknown) => void;
 }
@@ -74,15 +69,38 @@ export class WatchedWorkers {
     const follower = this.#follow(worker, options);
     if (follower !== undefined) return follower;
     checkWorker(worker);
-    const watched = new WatchedWorker(worker, () => {
-      this.#all.delete(watched);
-      this.#ended(watched.threadId, options);
-    });
+    const watched = new WatchedWorker(worker, () => this.#exited(watched, options));
     this.#all.add(watched);
     return () => {
       watched.stop();
       this.#all.delete(watched);
     };
+  }
+
+  #exited(watched: WatchedWorker, options: WatchOptions): void {
+    const problem = exitProblem();
+    if (problem !== undefined) {
+      void this.#awaitEnd(watched, problem, options);
+      return;
+    }
+    this.#all.delete(watched);
+    this.#ended(watched.threadId, options);
+  }
+
+  /** A worker's thread was told to end, and may still run. */
+  async #awaitEnd(watched: WatchedWorker, problem: string, options: WatchOptions): Promise<void> {
+    const slots = this.#slots;
+    const { threadId } = watched;
+    const [tenant] = this.#tenantsOf(threadId);
+    const isProven = tenant !== undefined && (await untilEnded(slots.signOf(tenant.slot)));
+    if (!this.#all.delete(watched)) return;
+    if (isProven) {
+      this.#ended(threadId, options);
+      return;
+    }
+    for (const lost of this.#tenantsOf(threadId)) {
+      options.onFailed?.(new HeapCorruptionError(slots.lose(lost), problem));
+    }
   }
 
   /** A browser's worker, of which the platform tells the end. */
@@ -113,10 +131,14 @@ export class WatchedWorkers {
     for (const forget of this.#followed) forget();
   }
 
+  #tenantsOf(threadId: number): SlotInfo[] {
+    return this.#slots.taken().filter((tenant) => tenant.threadId === threadId);
+  }
+
   #ended(threadId: number, options: WatchOptions): void {
     const slots = this.#slots;
     slots.endTaking(threadId);
-    const tenants = slots.taken().filter((tenant) => tenant.threadId === threadId);
+    const tenants = this.#tenantsOf(threadId);
     // Each one is known to be dead before the first is reaped, which may fail and be tried again.
     for (const { slot, generation } of tenants) slots.markDead(slot, generation);
     for (const tenant of tenants) this.#reapOne(tenant, options);
@@ -159,7 +181,8 @@ class WatchedWorker {
   }
 
   isDead(): boolean {
-    return this.#worker.threadId === -1 || (this.#look() === -1 && this.#wasSeenAlive);
+    const hasExited = this.#worker.threadId === -1 && exitProblem() === undefined;
+    return hasExited || (this.#look() === -1 && this.#wasSeenAlive);
   }
 
   stop(): void {
@@ -170,7 +193,7 @@ class WatchedWorker {
 
   /** Node tells the end of a loop only to who has asked about it before. */
   readonly #look = (): number => {
-    const { idle, active } = this.#worker.performance?.eventLoopUtilization() ?? NOT_KNOWN;
+    const { idle, active } = loopTimes(this.#worker) ?? NOT_KNOWN;
     if (idle >= 0 && active > 0) this.#wasSeenAlive = true;
     return idle;
   };

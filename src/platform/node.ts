@@ -6,10 +6,21 @@
  */
 
 import { existsSync, readlinkSync } from 'node:fs';
-import { threadId as workerThreadId } from 'node:worker_threads';
-import type { Platform } from './platform.ts';
+import { setTimeout } from 'node:timers/promises';
+import { type Worker, threadId as workerThreadId } from 'node:worker_threads';
+import type { LoopTimes, Platform } from './platform.ts';
 
 const THIS_THREAD = '/proc/thread-self';
+/** How often a thread that was told to end is looked at, in ms. */
+const LOOK_EVERY_MS = 20;
+
+/** What is used of Deno's global object. */
+interface Deno {
+  readonly permissions: { querySync(wanted: { name: 'read'; path: string }): { readonly state: string } };
+}
+
+const deno = (globalThis as { readonly Deno?: Deno }).Deno;
+const isNode = deno === undefined && !('Bun' in globalThis);
 
 const exitCallbacks = new Set<{ readonly callback: () => void }>();
 
@@ -19,8 +30,7 @@ export function threadId(): number {
 
 /** Linux shows each thread as a folder, from its start until it has run its last instruction. */
 export function signOfLife(): number | Promise<number> {
-  // Deno would ask its user for leave to read there.
-  if (process.platform !== 'linux' || 'Deno' in globalThis) return 0;
+  if (!tellsThreads()) return 0;
   try {
     return Number(/\d+$/.exec(readlinkSync(THIS_THREAD))?.[0] ?? 0);
   } catch {
@@ -29,9 +39,43 @@ export function signOfLife(): number | Promise<number> {
 }
 
 export function hasEnded(sign: number): boolean {
-  if (sign === 0 || existsSync(`/proc/self/task/${sign}`)) return false;
-  // Where a sandbox hides the folders, that of the thread that asks is hidden too.
-  return existsSync(THIS_THREAD);
+  if (sign === 0 || !tellsThreads()) return false;
+  try {
+    if (existsSync(`/proc/self/task/${sign}`)) return false;
+    // Where a sandbox hides the folders, that of the thread that asks is hidden too.
+    return existsSync(THIS_THREAD);
+  } catch {
+    // Deno wants more than the leave to read there.
+    return false;
+  }
+}
+
+/** Deno asks its user for leave to read, unless it is known to have it. */
+function tellsThreads(): boolean {
+  if (process.platform !== 'linux') return false;
+  return (
+    deno === undefined || deno.permissions.querySync({ name: 'read', path: '/proc' }).state === 'granted'
+  );
+}
+
+/** Deno's Worker says 'exit' when `terminate()` is called, and its thread runs on: for ever, at its first run. */
+export function exitProblem(): string | undefined {
+  if (deno === undefined) return undefined;
+  return (
+    "Deno says 'exit' of a worker that may still run: have it detach() before it is terminated, " +
+    'or on Linux run with --allow-all, where the kernel tells when its thread has ended.'
+  );
+}
+
+export async function untilEnded(sign: number): Promise<boolean> {
+  if (sign === 0 || signOfLife() === 0) return false;
+  while (!hasEnded(sign)) await setTimeout(LOOK_EVERY_MS, undefined, { ref: false });
+  return true;
+}
+
+/** Bun and Deno have the name, and nothing behind it. */
+export function loopTimes(worker: object): LoopTimes | undefined {
+  return isNode ? (worker as Partial<Worker>).performance?.eventLoopUtilization() : undefined;
 }
 
 /** All workers here tell of their 'exit'. */
@@ -73,6 +117,9 @@ function runExitCallbacks(): void {
   threadId,
   signOfLife,
   hasEnded,
+  untilEnded,
+  exitProblem,
+  loopTimes,
   followWorker,
   mayBlock,
   onExit,

@@ -6,6 +6,12 @@
  * Both export the same functions; each checks itself against this interface.
  */
 
+/** How long a worker's event loop has waited and run, in ms. Waited is -1 once the loop was taken down. */
+export interface LoopTimes {
+  readonly idle: number;
+  readonly active: number;
+}
+
 export interface Platform {
   /** A number below 2 ** 29 that no other thread of the program has. The main thread of Node has 0. */
   threadId(): number;
@@ -23,6 +29,18 @@ export interface Platform {
    * later. Never true of a thread that lives, and always false of 0.
    */
   hasEnded(sign: number): boolean;
+
+  /**
+   * Resolves when the thread with this {@link signOfLife} has ended: to true. To false when that cannot be told.
+   * For a thread that is about to end; waiting keeps no process alive.
+   */
+  untilEnded(sign: number): Promise<boolean>;
+
+  /** Why a Worker's 'exit' does not prove that its thread has ended, as one sentence, or undefined if it does. */
+  exitProblem(): string | undefined;
+
+  /** What a Worker object of `node:worker_threads` tells of its thread's event loop, or undefined. */
+  loopTimes(worker: object): LoopTimes | undefined;
 
   /**
    * Calls back once with the thread id of a Worker object's thread, when that has ended, if it is an object

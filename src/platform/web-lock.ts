@@ -87,7 +87,7 @@ export function hasEnded(sign: number): boolean {
   const known = asked.get(sign);
   if (known !== undefined) return known;
   asked.set(sign, false);
-  void untilEnded(sign).then((hasIt) => asked.set(sign, hasIt));
+  void untilUnlocked(sign).then((hasIt) => asked.set(sign, hasIt));
   return false;
 }
 
@@ -98,7 +98,7 @@ export function followWorker(worker: unknown, ended: (threadId: number) => void)
   const following = new AbortController();
   port1.onmessage = async ({ data: id }) => {
     port1.close();
-    if ((await untilEnded(id, following.signal)) && !following.signal.aborted) ended(id);
+    if ((await untilUnlocked(id, following.signal)) && !following.signal.aborted) ended(id);
   };
   worker.postMessage({ kind: KIND, port: port2 }, [port2]);
   return () => {
@@ -120,7 +120,7 @@ export function answerFollowers(signOfLife: () => number | Promise<number>): voi
 }
 
 /** Resolves when the thread has ended: to false when that cannot be told, or `signal` is aborted before. */
-async function untilEnded(id: number, signal?: AbortSignal): Promise<boolean> {
+export async function untilUnlocked(id: number, signal?: AbortSignal): Promise<boolean> {
   const locks = web.navigator?.locks;
   if (locks === undefined) return false;
   try {

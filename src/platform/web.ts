@@ -6,8 +6,8 @@
  * A page says when it goes ('pagehide'); a worker that is terminated says nothing (see web-lock.ts).
  */
 
-import type { Platform } from './platform.ts';
-import { answerFollowers, followWorker, hasEnded, holdThreadLock } from './web-lock.ts';
+import type { LoopTimes, Platform } from './platform.ts';
+import { answerFollowers, followWorker, hasEnded, holdThreadLock, untilUnlocked } from './web-lock.ts';
 
 /** The few names of a browser's global object that this file uses. */
 interface WebGlobal {
@@ -31,6 +31,19 @@ export function threadId(): number {
 
 export function signOfLife(): number | Promise<number> {
   return holdThreadLock(threadId());
+}
+
+export function untilEnded(sign: number): Promise<boolean> {
+  return untilUnlocked(sign);
+}
+
+/** A browser's Worker says no 'exit'. */
+export function exitProblem(): string | undefined {
+  return undefined;
+}
+
+export function loopTimes(_worker: object): LoopTimes | undefined {
+  return undefined;
 }
 
 export function mayBlock(): boolean {
@@ -74,6 +87,9 @@ if (web.document === undefined) answerFollowers(signOfLife);
   threadId,
   signOfLife,
   hasEnded,
+  untilEnded,
+  exitProblem,
+  loopTimes,
   followWorker,
   mayBlock,
   onExit,

@@ -11,9 +11,12 @@
  * The rule by which nothing is lost when a thread dies, and nothing dropped twice: a block that owns starts
  * with its kind, from before it owns to after. What it owns is SHARED, so the dead thread's LIVE blocks are
  * dropped each by itself; each cell is emptied first (`takeOut`), so dropping may be cut short and begun again.
- * What `heap.new` makes has a tail in the place of a kind. An array of structs has none: it is only freed then.
+ * What `heap.new` and `Type.array` make has a tail in the place of a kind, at the end of its block:
  *
- *     │ struct │ room │ 'TL' 16 · 0 8 · block generation 8 │ layout hash xor address │  at the end of the block
+ *     │ struct │ room                                 │ 'TL' 16 · 0 8 · block generation 8 │ hash xor address │
+ *     │ array  │ room │ cells │ count of them │ length │ 'TL' 16 · 1 8 · block generation 8 │ hash xor address │
+ *
+ * `cells` are the owning words of an array: where the first one lies and the bytes from one to the next.
  *
  * What is still to be dropped waits in a list of addresses, so a chain of a million nodes needs no stack.
  * The thread that drops must be the only one that uses what it drops, as with `free`.
@@ -137,13 +140,45 @@ export interface ReclaimStore extends DropStore {
 /** Bytes of a tail. */
 export const TAIL_BYTES = 8;
 const TAIL = kindWord('\0\0TL');
+const OF_ARRAY = 1 << 8;
+/** Words from a block's end to where an array's cells end. */
+const ARRAY_WORDS = TAIL_BYTES / 4 + 2;
 
-/** Notes at a block's end which struct lies in it. Zeroed bytes own nothing. */
-export function layTail(store: ReclaimStore, address: Address, hash: number): void {
+/** The owning words of an array: `length` of each cell, every one `stride` bytes after the one before. */
+export interface ArrayCells {
+  readonly length: number;
+  readonly cells: readonly { readonly offset: number; readonly stride: number }[];
+}
+
+/** Bytes of an array's tail. */
+export function arrayTailBytes({ cells }: ArrayCells): number {
+  return (ARRAY_WORDS + 2 * cells.length) * 4;
+}
+
+/** Notes at a block's end which struct lies in it, or an array of it; hash 0 says that none does any more. */
+export function layTail(store: ReclaimStore, address: Address, hash: number, array?: ArrayCells): void {
   const { u32 } = store.memory;
   const end = (address + store.sizeOf(address)) >>> 2;
+  if (array !== undefined) {
+    const words = array.cells.flatMap(({ offset, stride }) => [offset, stride]);
+    u32.set([...words, array.cells.length, array.length], end - arrayTailBytes(array) / 4);
+  }
   u32[end - 1] = hash ^ address;
-  u32[end - 2] = TAIL | store.generationOf(address);
+  u32[end - 2] = TAIL | (array === undefined ? 0 : OF_ARRAY) | store.generationOf(address);
+}
+
+/** What `layTail` noted of an array, if it lies in the block. */
+function arrayAt(u32: Uint32Array, address: Address, end: number): ArrayCells | undefined {
+  const [count, length] = [u32[end - ARRAY_WORDS]!, u32[end - ARRAY_WORDS + 1]!];
+  const first = end - ARRAY_WORDS - 2 * count;
+  if (first < address >>> 2) return undefined;
+  const cells = Array.from({ length: count }, (_, i) => ({
+    offset: u32[first + 2 * i]!,
+    stride: u32[first + 2 * i + 1]!,
+  }));
+  const room = first * 4 - address;
+  const fits = cells.every(({ offset, stride }) => offset + (length - 1) * stride + 4 <= room);
+  return length === 0 || fits ? { length, cells } : undefined;
 }
 
 /** Drops what a struct owns before its block is freed, and its tail. Throws first when `address` is no block. */
@@ -162,9 +197,10 @@ export function dropTailed(store: ReclaimStore, owning: readonly number[], addre
  */
 export function dropOrFree(store: ReclaimStore, address: Address): void {
   const size = store.sizeOf(address);
-  const struct = tailedStruct(store, address, size);
-  if (struct !== undefined) {
-    dropTailed(store, struct.owning, address);
+  const content = tailed(store, address, size);
+  if (content !== undefined) {
+    if (content.array === undefined) dropTailed(store, content.struct.owning, address);
+    else dropArray(store, address, content.array);
     store.free(address);
   } else if (isOfKind(store, address, size)) {
     dropBlock(store, address);
@@ -173,8 +209,17 @@ export function dropOrFree(store: ReclaimStore, address: Address): void {
   }
 }
 
+/** Drops what the elements of an array own, before its block is freed. */
+export function dropArray(store: DropStore, address: number, { length, cells }: ArrayCells): void {
+  const dropper = new Dropper(store);
+  for (const { offset, stride } of cells) {
+    for (let i = 0; i < length; i++) dropper.push(store.takeOut(address + offset + i * stride));
+  }
+  dropper.run();
+}
+
 /**
- * What lies in a block, as far as its bytes tell: `struct Node`, `SharedMap of u64`, `Channel of Job`; undefined
+ * What lies in a block, as far as its bytes tell: `struct Node`, `array of 5 Node`, `SharedMap of u64`, `Channel of Job`; undefined
  * for bytes that say nothing, such as a struct that owns nothing. For people and reports; bytes of the user may be
  * mistaken as `dropOrFree` says. Safe in all threads.
  *
@@ -183,8 +228,9 @@ export function dropOrFree(store: ReclaimStore, address: Address): void {
 export function contentOf(store: ReclaimStore, address: Address): string | undefined {
   const { u32 } = store.memory;
   const size = store.sizeOf(address);
-  const struct = tailedStruct(store, address, size);
-  if (struct !== undefined) return `struct ${struct.name}`;
+  const content = tailed(store, address, size);
+  if (content?.array !== undefined) return `array of ${content.array.length} ${content.struct.name}`;
+  if (content !== undefined) return `struct ${content.struct.name}`;
   if (!isOfKind(store, address, size)) return undefined;
   const kind = kinds.get(u32[address >>> 2]!)!;
   const of = kind.isText ? undefined : store.layouts.find(u32[(address >>> 2) + 1]!);
@@ -192,13 +238,22 @@ export function contentOf(store: ReclaimStore, address: Address): string | undef
   return of === undefined ? kind.name : `${kind.name} of ${of.name.replace(/^:/, '')}`;
 }
 
-/** The struct that a block's tail names. */
-function tailedStruct(store: ReclaimStore, address: Address, size: number): RegisteredLayout | undefined {
+/** What a block's tail names: a struct, or an array of it. */
+function tailed(store: ReclaimStore, address: Address, size: number): Tailed | undefined {
   const { u32 } = store.memory;
   const end = (address + size) >>> 2;
-  const isTailed = size > TAIL_BYTES && u32[end - 2] === (TAIL | store.generationOf(address)) >>> 0;
-  const layout = isTailed ? store.layouts.find((u32[end - 1]! ^ address) >>> 0) : undefined;
-  return layout !== undefined && layout.size + TAIL_BYTES <= size ? layout : undefined;
+  const tail = (TAIL | store.generationOf(address)) >>> 0;
+  const isArray = u32[end - 2] === (tail | OF_ARRAY);
+  if (size <= TAIL_BYTES || (!isArray && u32[end - 2] !== tail)) return undefined;
+  const struct = store.layouts.find((u32[end - 1]! ^ address) >>> 0);
+  const array = isArray ? arrayAt(u32, address, end) : undefined;
+  const fits = isArray ? array !== undefined : struct !== undefined && struct.size + TAIL_BYTES <= size;
+  return struct !== undefined && fits ? { struct, array } : undefined;
+}
+
+interface Tailed {
+  readonly struct: RegisteredLayout;
+  readonly array: ArrayCells | undefined;
 }
 
 /** Whether a block starts with a kind and what can stand behind it. */

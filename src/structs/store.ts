@@ -9,6 +9,7 @@
 
 import type { Address } from '../memory/address.ts';
 import type { Memory } from '../memory/memory.ts';
+import type { ArrayCells } from './drop.ts';
 import type { LayoutRegistry } from './registry.ts';
 
 /** Where structs live. */
@@ -28,5 +29,5 @@ export interface StructStore {
   /** Takes a block out of the cell that owns it: see `takeOut` in sync/deed.ts. */
   takeOut(cell: number, flags?: number, after?: number): Address;
   /** Notes which struct lies in a block, where recovery is to find that: see structs/drop.ts. */
-  layTail?(address: Address, hash: number): void;
+  layTail?(address: Address, hash: number, array?: ArrayCells): void;
 }

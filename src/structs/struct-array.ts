@@ -22,7 +22,7 @@ import { checkInteger } from '../memory/layout.ts';
 import { typedArrayOf } from './array-field.ts';
 import { type Binding, openBinding } from './binding.ts';
 import { type ColumnClass, ColumnPlace, type ColumnView, columnClassOf } from './column-view.ts';
-import { Dropper } from './drop.ts';
+import { type ArrayCells, arrayTailBytes, dropArray } from './drop.ts';
 import { show } from './field.ts';
 import { FixedArray, outOfRange } from './fixed-array.ts';
 import type { AnyStructType, ElementArray, FieldInit, FieldValue, schema, View } from './inference.ts';
@@ -136,22 +136,14 @@ abstract class ArrayOfStructs {
   free(): void {
     const { address } = this;
     if (address === NULL) return;
-    this.#dropElements();
+    if (this.type.owning.length > 0) {
+      dropArray(this.binding.store, address, cellsOf(this.binding, this.length, this.layout));
+      this.store.layTail?.(address as Address, 0);
+    }
     this.store.free(address as Address);
     this.address = NULL;
     this.length = 0;
     this.gate = this.gate.subarray(0, 0);
-  }
-
-  #dropElements(): void {
-    if (this.type.owning.length === 0) return;
-    const dropper = new Dropper(this.binding.store);
-    for (let index = 0; index < this.length; index++) {
-      this.type.layout.fields.forEach(({ field }, position) => {
-        dropper.pushOwned(field.owning, this.at(index).$locate(position));
-      });
-    }
-    dropper.run();
   }
 
   [INSPECT](depth: number, options: object, inspect: Inspector): string {
@@ -299,6 +291,19 @@ function columnsOf(binding: Binding, length: number): { offsets: number[]; byteL
   return { offsets, byteLength };
 }
 
+/** Where the owning words of `length` structs lie. */
+function cellsOf(binding: Binding, length: number, layout: ArrayLayout): ArrayCells {
+  const { owning, layout: row } = binding.type;
+  if (layout === 'rows') {
+    return { length, cells: owning.map((offset) => ({ offset, stride: binding.size })) };
+  }
+  const { offsets } = columnsOf(binding, length);
+  const cells = row.fields.flatMap(({ field, size }, i) =>
+    field.owning.map((offset) => ({ offset: offsets[i]! + offset, stride: size })),
+  );
+  return { length, cells };
+}
+
 function bytesOf(binding: Binding, length: number, layout: ArrayLayout): number {
   return layout === 'rows' ? length * binding.size : columnsOf(binding, length).byteLength;
 }
@@ -336,9 +341,14 @@ export function createArray(
   checkArrayLayout(layout);
   const binding = openBinding(type, store);
   const byteLength = bytesOf(binding, length, layout);
-  const address = byteLength < ADDRESS_LIMIT ? store.allocZeroed(byteLength) : NULL;
+  const cells = cellsOf(binding, length, layout);
+  // Says what lies in it: so what it owns is found when its thread dies.
+  const isTailed = cells.cells.length > 0 && store.layTail !== undefined;
+  const room = byteLength + (isTailed ? arrayTailBytes(cells) : 0);
+  const address = room < ADDRESS_LIMIT ? store.allocZeroed(room) : NULL;
   if (address === NULL)
     throw new OutOfMemoryError(byteLength, `an array of ${length} ${type.name} in ${layout}`);
+  if (isTailed) store.layTail!(address, type.hash, cells);
   return open(binding, store, address, length, layout);
 }
 

@@ -11,6 +11,7 @@
  *                owner, contended   held, a waiter may sleep: the release must wake one
  *                orphaned           as of a dead owner: who was to repair what it guards gave up
  *                poisoned           its owner died, and what it guards cannot be repaired
+ *                lost               its owner was ended, and nobody can tell whether it still runs
  *
  * One compare-and-swap takes the lock and names the owner, so a dead owner is always known. Who waits looks
  * at it every 50 ms at least. When the owner is gone the waiter takes the lock over, by one compare-and-swap
@@ -23,6 +24,7 @@
  * Cost uncontended: one compare-and-swap to take, one exchange to give back, 20 to 30 ns in all.
  */
 
+import { exitProblem } from '#platform';
 import {
   BlockingNotAllowedError,
   DeadlockError,
@@ -47,6 +49,7 @@ const OWNER = ~CONTENDED;
 const POISONED = 1 << 8;
 /** Who inherited the lock gave up before what it guards was repaired: that is for the next one. */
 const ORPHANED = 2 << 8;
+const LOST = 3 << 8;
 
 /** What {@link Lock.lookAtOwner} answers when it took the lock over. */
 export const INHERITED = -1;
@@ -150,7 +153,7 @@ export abstract class Lock {
     if (inherited) this.#push();
     words[thread.pending] = 0;
     if (inherited) this.#repairOrGiveUp();
-    else if ((seen & OWNER) === POISONED) throw this.#poisonedError();
+    else this.#checkUsable(seen & OWNER);
     return inherited;
   }
 
@@ -223,7 +226,7 @@ export abstract class Lock {
    */
   protected lookAtOwner(began: number, timeout: number, seen: number): number {
     const owner = seen & OWNER;
-    if (owner === POISONED) throw this.#poisonedError();
+    this.#checkUsable(owner);
     if (this.#inherit(seen)) return INHERITED;
     const waited = performance.now() - began;
     if (waited < timeout) return Math.min(SLICE_MS, timeout - waited);
@@ -290,6 +293,15 @@ export abstract class Lock {
     this.#giveUp(POISONED);
   }
 
+  /**
+   * Checks that the lock can still be had, now or later, without taking it.
+   *
+   * @throws HeapCorruptionError when it was {@link poison}ed, or lost to a thread that may still run
+   */
+  checkSound(): void {
+    this.#checkUsable(this.owner);
+  }
+
   #giveUp(word: number): void {
     this.#leaveRecord();
     atomicStore(this.i32, this.index, word);
@@ -297,11 +309,13 @@ export abstract class Lock {
     this.thread.words[this.thread.pending] = 0;
   }
 
-  #poisonedError(): HeapCorruptionError {
-    return new HeapCorruptionError(
-      this.address,
-      'a thread died with this lock in its hands, and what it guards could not be repaired',
-    );
+  #checkUsable(owner: number): void {
+    if (owner !== POISONED && owner !== LOST) return;
+    const reason =
+      owner === POISONED
+        ? 'a thread died with this lock in its hands, and what it guards could not be repaired'
+        : `a thread was ended with this lock in its hands, and may still run: make a new heap. ${exitProblem() ?? ''}`;
+    throw new HeapCorruptionError(this.address, reason.trimEnd());
   }
 
   /** Takes the lock out of the middle of the held list: it was not the last one taken. */
@@ -324,4 +338,10 @@ export abstract class Lock {
     const name = owner === 0 ? 'nobody' : this.thread.nameOf(owner);
     throw new NotOwnerError(this.address, name);
   }
+}
+
+/** Poisons a lock for all if its owner is the one with a token, of which nobody can tell whether it has ended. */
+export function loseLock(i32: Int32Array, index: number, token: number): void {
+  for (const seen of [token, token | CONTENDED]) compareExchange(i32, index, seen, LOST);
+  notify(i32, index, EVERYBODY);
 }

@@ -252,7 +252,7 @@ test('a back link that was overwritten is found when the block leaves its bin, a
   u32[hole / 4 + 1] = victim / 8;
   expect(() => allocator.verify()).toThrow(HeapCorruptionError);
   for (const neighbour of [below, above]) {
-    expect(() => allocator.free(neighbour)).toThrow('next does not mirror prev');
+    expect(() => allocator.free(neighbour)).toThrow(HeapCorruptionError);
   }
   expect(() => allocator.alloc(400)).toThrow(HeapCorruptionError);
   expect(u8.subarray(victim, victim + 400).every((byte) => byte === 7)).toBe(true);

@@ -52,6 +52,12 @@ test('is a struct by name, where it owns something, and what that owns', () => {
   });
 });
 
+test('is an array of structs, where they own something', () => {
+  for (const layout of ['rows', 'columns'] as const) Named.array(heap, 3, { layout });
+  Plain.array(heap, 4);
+  expect(contents()).toEqual({ 'array of 3 ContentNamed': 2, 'says nothing': 1 });
+});
+
 test('is a container, and what it was made for', () => {
   SharedMap.create(heap, string, u32);
   SharedVec.create(heap, vec(u32));

@@ -1,15 +1,16 @@
 /** Reaping the dead: what a thread left behind when it ended without a word. */
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Box } from '../../src/containers/box.ts';
+import { Box, box } from '../../src/containers/box.ts';
 import { string } from '../../src/containers/string.ts';
-import { DetachedError } from '../../src/errors.ts';
+import { DetachedError, HeapCorruptionError } from '../../src/errors.ts';
 import { attached } from '../../src/heap/attached.ts';
 import { Heap } from '../../src/heap/heap.ts';
 import type { HeapAllocator } from '../../src/heap/options.ts';
 import { ThreadSlots } from '../../src/heap/slots.ts';
 import { readSuperblock } from '../../src/heap/superblock.ts';
 import { type Address, KiB, MiB, NULL } from '../../src/memory/address.ts';
+import { array } from '../../src/structs/array-field.ts';
 import { u32 } from '../../src/structs/scalars.ts';
 import { struct } from '../../src/structs/struct.ts';
 import { told, visit } from './visitor.ts';
@@ -98,6 +99,94 @@ describe('what it owned', () => {
     expect(heap.roots.get('kept')).toBe(shared);
     expect(heap.tryReceive(sent)).toBe(true);
     expect(heap.sizeOf(shared)).toBeGreaterThanOrEqual(40);
+  });
+});
+
+describe('an array of structs', () => {
+  const Tagged = struct('Tagged', { id: u32, one: Named, tags: array(string, 2), next: box(Named) });
+  const LONG = 'a text that takes a block of its own';
+
+  test.each([
+    ['rows', 'standard'],
+    ['columns', 'standard'],
+    ['rows', 'hardened'],
+    ['columns', 'hardened'],
+  ] as const)('in %s is dropped with all that its elements own; %s', (layout, checks) => {
+    const own = Heap.create({ byteLength: MiB, checks, maxThreads: 4 });
+    // Its layout takes a block the first time.
+    Tagged.array(own, 1, { layout }).free();
+    own.flush();
+    const before = own.stats();
+    const victim = another(own);
+    const made = Tagged.array(victim, 5, { layout });
+    for (const each of made) {
+      Object.assign(each, { id: 7, next: { id: 1, name: LONG } });
+      each.one.name = LONG;
+      each.tags.set(1, LONG);
+    }
+    expect(own.stats().liveBlocks - before.liveBlocks).toBe(1 + 5 * 4);
+    expect(own.reap(tenantOf(victim), { reclaim: true })).toMatchObject({
+      owned: [made.address],
+      damaged: [],
+    });
+    own.flush();
+    own.verify();
+    expect(own.stats()).toMatchObject({ liveBlocks: before.liveBlocks, largestFree: before.largestFree });
+    own.detach();
+  });
+
+  test('that was freed is none any more, whatever lies there now', () => {
+    const victim = another();
+    const made = Named.array(victim, 4);
+    made.at(2).name = LONG;
+    const { address } = made;
+    const size = heap.sizeOf(address);
+    made.free();
+    const raw = victim.alloc(size);
+    expect(raw).toBe(address);
+    // All but the end of the block is the user's, and looks like addresses.
+    heap.memory.u32.fill(heap.alloc(40), raw / 4, (raw + size) / 4 - 2);
+    expect(heap.reap(tenantOf(victim), { reclaim: true })).toMatchObject({ owned: [raw], damaged: [] });
+    expect(heap.stats().liveBlocks).toBe(1);
+  });
+
+  test('whose own tail was overwritten is freed, and leads nowhere', () => {
+    for (const word of [3, 4]) {
+      const victim = another();
+      const made = Named.array(victim, 4);
+      const end = (made.address + heap.sizeOf(made.address)) / 4;
+      heap.memory.u32[end - word] = 0x7fffffff;
+      expect(heap.reap(tenantOf(victim), { reclaim: true })).toMatchObject({
+        owned: [made.address],
+        damaged: [],
+      });
+    }
+    expectWholeRegion();
+  });
+});
+
+describe('a damaged block', () => {
+  /** Three structs of a dead thread, each with a name; the block of the one in the middle is damaged. */
+  test.each([
+    ['standard', (own: Heap, address: Address) => (own.memory.u32[address / 4 + 1] = own.alloc(40))],
+    ['hardened', (own: Heap, address: Address) => (own.memory.u8[address + own.sizeOf(address)]! ^= 1)],
+  ] as const)('keeps no other from being dropped, and is named: %s', (checks, damage) => {
+    const own = Heap.create({ byteLength: MiB, checks, maxThreads: 4 });
+    const victim = another(own);
+    const made = Array.from({ length: 3 }, () => victim.new(Named, { name: 'a text of its own' }).address);
+    damage(own, made[1]!);
+    const { owned, damaged } = own.reap(tenantOf(victim), { reclaim: true });
+    expect(owned).toEqual(made);
+    expect(damaged.map(({ address }) => address)).toEqual([made[1]]);
+    expect(damaged[0]!.error).toBeInstanceOf(HeapCorruptionError);
+    const held = new Set(
+      [...own.blocks()].filter(({ state }) => state === 'live').map(({ address }) => address),
+    );
+    expect(made.map((address) => held.has(address))).toEqual(
+      checks === 'standard' ? [false, true, false] : expect.anything(),
+    );
+    expect(own.threads()).toHaveLength(1);
+    own.detach();
   });
 });
 

@@ -3,13 +3,16 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
 import {
+  exitProblem,
   hasEnded,
   isolationProblem,
+  loopTimes,
   mayBlock,
   onExit,
   readsInOrder,
   signOfLife,
   threadId,
+  untilEnded,
 } from '../../src/platform/node.ts';
 
 const built = new URL('../../dist/src/platform/node.js', import.meta.url);
@@ -50,12 +53,32 @@ test.runIf(process.platform === 'linux')('the kernel tells which threads live', 
   const number = (await messageFrom(worker)) as number;
   expect(number).not.toBe(signOfLife());
   expect(hasEnded(number)).toBe(false);
-  await worker.terminate();
+  let isOver = false;
+  const over = untilEnded(number).then((isProven) => {
+    isOver = true;
+    return isProven;
+  });
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  expect(isOver).toBe(false);
+  void worker.terminate();
+  expect(await over).toBe(true);
   expect(hasEnded(number)).toBe(true);
 });
 
-test('of a thread without a number nothing is known', () => {
+test('of a thread without a number nothing is known', async () => {
   expect(hasEnded(0)).toBe(false);
+  expect(await untilEnded(0)).toBe(false);
+});
+
+test("a worker's 'exit' is a proof, but for Deno's; Node alone tells of a worker's event loop", async () => {
+  const worker = new Worker('setInterval(() => {}, 1000)', { eval: true });
+  await new Promise((resolve) => worker.once('online', resolve));
+  const { bun, deno } = process.versions;
+  if (deno === undefined) expect(exitProblem()).toBeUndefined();
+  else expect(exitProblem()).toContain('--allow-all');
+  if (bun === undefined && deno === undefined) expect(loopTimes(worker)?.active).toBeGreaterThanOrEqual(0);
+  else expect(loopTimes(worker)).toBeUndefined();
+  await worker.terminate();
 });
 
 test('many exit callbacks share one listener, which goes with the last of them', () => {

@@ -93,6 +93,41 @@ const mutants: readonly Mutant[] = [
     finds: /received/,
   },
   {
+    name: 'a head that goes back over a run that is given up',
+    file: 'channels',
+    scenario: 'runGivenUp',
+    mutations: [
+      {
+        file: 'src/channels/channel.ts',
+        from: 'atomicStore(this.i32, cell, turn | READING | NOBODY);',
+        to: 'atomicStore(this.i32, this.head, cell - this.cells);',
+      },
+    ],
+    finds: /received/,
+  },
+  {
+    name: 'a task that forgets the mark that others sleep behind',
+    file: 'locks',
+    scenario: 'tasksAndThread',
+    mutations: [
+      { file: LOCK, from: 'atomicStore(this.i32, this.index, this.thread.token | CONTENDED);', to: '' },
+    ],
+    finds: /lost wake-up/,
+  },
+  {
+    name: 'a task that looks at the event after the queue',
+    file: 'channels',
+    scenario: 'oneByOneAsync',
+    mutations: [
+      {
+        file: 'src/channels/waiting.ts',
+        from: 'await this.#sleep(seen, ',
+        to: 'await this.#sleep(atomicLoad(this.#words, this.#event) + 0 * seen, ',
+      },
+    ],
+    finds: /lost wake-up/,
+  },
+  {
     name: 'a list of free blocks whose head is read before the lock is taken',
     file: 'caches',
     scenario: 'remoteFree',

@@ -13,4 +13,5 @@ export interface CasualtyThreadJob extends CasualtyJob {
 const job = workerData as CasualtyThreadJob;
 const start = (): unknown => fall(Heap.attach(job.heap), job);
 if (job.onMessage) parentPort!.once('message', start);
-else start();
+// Not in the module's first run: Deno never ends a thread that is in there.
+else setImmediate(start);

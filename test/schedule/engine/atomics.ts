@@ -102,11 +102,7 @@ export function bigOr(view: View, index: number, value: bigint): bigint {
   return change<bigint>(view, index, (was) => was | value);
 }
 
-export { sleep as wait, wake as notify };
-
-export function waitAsync(): never {
-  throw new Error('async waits are not explored');
-}
+export { sleep as wait, sleep as waitAsync, wake as notify };
 
 /** Calls are rewritten to the runtime's own. */
 export function pause(): void {}

@@ -13,7 +13,8 @@
  * A function becomes a generator when it reaches an access, by the names of what it calls: `names` is the
  * fixpoint over all files. What JavaScript calls itself cannot: constructors, getters, callbacks of array
  * methods. These run in one step ("sync"): what they call is driven to its end; the point lies before a
- * getter that reads shared bytes. Generators of the source become functions that collect what they yield.
+ * getter that reads shared bytes. Generators of the source become functions that collect what they yield. An
+ * async function becomes a generator too, and `await` nothing: one task, which sleeps where it would wait.
  */
 
 import { type ParserOptions, parse } from '@babel/parser';
@@ -41,8 +42,10 @@ export interface Site {
 const ATOMIC = new Set(
   ['Load', 'Store', 'Exchange', 'Add', 'Sub', 'And', 'Or']
     .flatMap((name) => [`atomic${name}`, `big${name}`])
-    .concat('compareExchange', 'bigCompareExchange', 'notify', 'wait'),
+    .concat('compareExchange', 'bigCompareExchange', 'notify', 'wait', 'waitAsync'),
 );
+/** Those that a thread may sleep in. An async function is a task of its own, so it sleeps in both alike. */
+const WAITS = new Set(['wait', 'waitAsync']);
 const STORING = /Store|Exchange|Add|Sub|And|Or/;
 /** Methods of typed arrays that touch many elements. */
 const BULK = new Set(['fill', 'copyWithin', 'set', 'slice']);
@@ -139,7 +142,7 @@ function isArrayCallback(node: Node, parent: Node | undefined): boolean {
 
 /** Whether the function can become a generator, given the call that it is an argument of. */
 function isExplorable(node: Node, parents: readonly Node[]): boolean {
-  if (node.async === true) return false;
+  if (node.async === true && node.generator === true) return false;
   const parent = parents.at(-1);
   if (/Method$/.test(node.type)) {
     if (node.kind === 'constructor' || node.kind === 'get' || node.kind === 'set') return false;
@@ -253,7 +256,7 @@ function paramName(param: Node): string {
 
 // Rewriting ------------------------------------------------------------------------------------------
 
-/** How the code at hand may be left: at any point, never, or it is not looked at (async functions). */
+/** How the code at hand may be left: at any point, never, or it is not looked at (async generators). */
 type Mode = 'explored' | 'sync' | 'native';
 
 interface Frame {
@@ -327,6 +330,9 @@ export class Instrument {
         return this.callForm(node);
       case 'NewExpression':
         return /Array$|^View$|^$/.test(nameOf(node.callee)) ? `$.mark(${this.copy(node)})` : this.copy(node);
+      case 'AwaitExpression':
+        // What is awaited has been driven to its end.
+        return this.frame.mode === 'explored' ? `(${this.render(node.argument)})` : this.copy(node);
       case 'YieldExpression':
         return this.frame.collects ? this.collectForm(node) : this.copy(node);
       case 'ReturnStatement':
@@ -394,7 +400,7 @@ export class Instrument {
     const canStop = isExplorable(node, parents) && this.frame.mode !== 'native';
     const inStep = isArrayCallback(node, parents.at(-1)) && this.frame.mode === 'sync';
     const stops = this.names.reaching.has(node) && canStop && !inStep;
-    const mode = node.async ? 'native' : stops ? 'explored' : 'sync';
+    const mode = stops ? 'explored' : node.async ? 'native' : 'sync';
     const collects = node.generator === true && mode !== 'native';
     const params = new Set([...this.frame.params, ...node.params.map((param: Node) => paramName(param))]);
     if (name !== '') this.scope.push(name);
@@ -418,6 +424,7 @@ export class Instrument {
     if (stops && !node.generator && node.key) replaced.set(node.key, `*${this.source(node.key)}`);
     let head = this.copy(node, replaced);
     if (stops && !node.generator && !node.key) head = head.replace(/function\b/, 'function*');
+    if (stops && node.async) head = head.replace(/\basync\s+/, '');
     if (collects && !stops) head = head.replace('*', '');
     return (body) => `${head}${body}`;
   }
@@ -562,10 +569,10 @@ export class Instrument {
   private atomicForm(node: Node, name: string): string {
     const site = this.site(node);
     const kind =
-      name === 'wait' || name === 'notify' ? 'sync' : STORING.test(name) ? 'atomicStore' : 'atomicLoad';
+      WAITS.has(name) || name === 'notify' ? 'sync' : STORING.test(name) ? 'atomicStore' : 'atomicLoad';
     if (this.frame.mode === 'sync') {
       const call = this.copy(node);
-      return name === 'wait' ? `$.drive(${call})` : call;
+      return WAITS.has(name) ? `$.drive(${call})` : call;
     }
     const args: Node[] = node.arguments;
     return this.temporaries(args.length, (...names) => {
@@ -573,7 +580,7 @@ export class Instrument {
       const setup = texts.map((text, i) => `${names[i]} = (${text}), `).join('');
       const call = `${name}(${names.join(', ')})`;
       const point = `$.${kind}(${names[0]}, ${names[1]}, ${site}) && (yield)`;
-      return `(${setup}${point}, ${name === 'wait' ? `yield* ${call}` : call})`;
+      return `(${setup}${point}, ${WAITS.has(name) ? `yield* ${call}` : call})`;
     });
   }
 

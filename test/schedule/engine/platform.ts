@@ -15,6 +15,18 @@ export function hasEnded(sign: number): boolean {
   return isDead(sign - SIGN);
 }
 
+export async function untilEnded(sign: number): Promise<boolean> {
+  return hasEnded(sign);
+}
+
+export function exitProblem(): undefined {
+  return undefined;
+}
+
+export function loopTimes(): undefined {
+  return undefined;
+}
+
 export function followWorker(): undefined {
   return undefined;
 }

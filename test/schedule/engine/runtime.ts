@@ -257,7 +257,7 @@ type Callback = (value: unknown, index: number, list: unknown[]) => unknown;
 
 /** As `list.map(callback)` and the like, where the callback can be left. */
 export function* each(list: unknown, name: string, callback: Callback): Generator<void, unknown> {
-  if (!Array.isArray(list))
+  if (!isList(list))
     return yield* whole((list as Record<string, (fn: Callback) => unknown>)[name]!(callback));
   const answers: unknown[] = [];
   for (let i = 0; i < list.length; i++) {
@@ -271,6 +271,10 @@ export function* each(list: unknown, name: string, callback: Callback): Generato
   if (name === 'map') return answers;
   if (name === 'flatMap') return answers.flat();
   return name === 'every' ? true : name === 'some' ? false : undefined;
+}
+
+function isList(list: unknown): list is unknown[] {
+  return Array.isArray(list) || ArrayBuffer.isView(list);
 }
 
 /** What a call came to, once it has ended. */

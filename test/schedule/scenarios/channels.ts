@@ -19,7 +19,7 @@ interface World {
 }
 
 type Handle = ChannelHandle<number>;
-type Part = (channel: Channel<number>, world: World, thread: number) => void;
+type Part = (channel: Channel<number>, world: World, thread: number) => void | Promise<void>;
 
 function through(capacity: number, expected: readonly number[], parts: readonly Part[]): Scenario {
   return onPlainHeap<Handle, World>({
@@ -167,6 +167,117 @@ export const runsAndSingles = through(
     (channel, { got }, thread) => {
       const mine = got[thread]!;
       while (mine.length < 4) mine.push(...channel.recvMany(2));
+    },
+  ],
+);
+
+/** Receives up to three, but cannot take the second: that one and the third are left to others. */
+const receiveSpoilt: Part = (channel, { got }, thread) => {
+  const { items } = channel as unknown as { items: { run: unknown; take(address: number): number } };
+  const { take } = items;
+  let left = 1;
+  items.run = undefined;
+  items.take = (address) => {
+    if (left-- <= 0) throw new Error('spoilt');
+    return take(address);
+  };
+  try {
+    got[thread]!.push(...channel.recvMany(3, [], { timeout: 0 }));
+  } catch {
+    // It had come to the second one that another receiver left.
+  }
+};
+const receiveSome =
+  (most: number): Part =>
+  (channel, { got }, thread) => {
+    got[thread]!.push(...channel.recvMany(most, [], { timeout: 0 }));
+    got[thread]!.push(...channel.recvMany(most, [], { timeout: 0 }));
+  };
+
+/** A receiver gives the rest of its run up while another one is in the middle of the run behind it. */
+export const runGivenUp: Scenario = onPlainHeap<Handle, World>({
+  races,
+  maySleepOut: true,
+  prepare(heap) {
+    const channel = Channel.create(heap, f64, { capacity: 6 });
+    channel.sendAll([1, 2, 3, 4, 5, 6]);
+    return channel.handle;
+  },
+  finish(heap, handle, world) {
+    const channel = Channel.open(heap, handle);
+    if (world !== undefined) {
+      channel.close();
+      for (let value = channel.recv(); value !== undefined; value = channel.recv()) world.got[0]!.push(value);
+      const all = world.got.flat().sort((a, b) => a - b);
+      if (all.join() !== '1,2,3,4,5,6')
+        throw new Error(`received ${world.got.map((list) => list.join()).join(' | ')}`);
+    }
+    channel.destroy();
+  },
+  world: () => ({ got: [[], [], [], []], sent: 0 }),
+  threads: [receiveSpoilt, receiveSome(3), receiveSome(2)].map(
+    (part, i) => (heap: Heap, handle: Handle, world: World) => {
+      const channel = Channel.open(heap, handle);
+      return () => part(channel, world, i + 1);
+    },
+  ),
+});
+
+/** A receiver whose time is up takes nothing: what comes then is the other one's, or its own next time. */
+const receiveInTime: Part = (channel, { got }, thread) => {
+  for (let tries = 0; tries < 2; tries++) {
+    const value = channel.recv({ timeout: tries });
+    if (value !== undefined) got[thread]!.push(value);
+  }
+};
+const sendAndClose: Part = (channel) => {
+  channel.send(1);
+  channel.send(2);
+  channel.close();
+};
+export const timeIsUp = through(1, [1, 2], [sendAndClose, receiveInTime, receiveAll]);
+export const timeIsUpAsync = through(
+  1,
+  [1, 2],
+  [
+    sendAndClose,
+    async (channel, { got }, thread) => {
+      const some = await channel.recvManyAsync(2, [], { timeout: 1 });
+      got[thread]!.push(...some);
+    },
+    async (channel, { got }, thread) => {
+      for (let value = await channel.recvAsync(); value !== undefined; value = await channel.recvAsync())
+        got[thread]!.push(value);
+    },
+  ],
+);
+
+/** Tasks that wait without blocking, beside threads that block. */
+const sendAsync =
+  (...values: number[]): Part =>
+  async (channel) => {
+    for (const value of values) await channel.sendAsync(value);
+  };
+const receiveAsync =
+  (count: number): Part =>
+  async (channel, { got }, thread) => {
+    for (let left = count; left > 0; left--) got[thread]!.push((await channel.recvAsync())!);
+  };
+
+export const oneByOneAsync = through(1, [1, 2], [sendAsync(1, 2), receiveAsync(2)]);
+export const asyncReceivers = through(1, [1, 2], [send(1, 2), receiveAsync(1), receive(1)]);
+export const asyncSenders = through(1, [1, 11], [sendAsync(1), send(11), receiveAsync(2)]);
+export const asyncUntilClosed = through(
+  1,
+  [1, 2],
+  [
+    async (channel) => {
+      await channel.sendAllAsync([1, 2]);
+      channel.close();
+    },
+    async (channel, { got }, thread) => {
+      for (let value = await channel.recvAsync(); value !== undefined; value = await channel.recvAsync())
+        got[thread]!.push(value);
     },
   ],
 );

@@ -5,9 +5,11 @@ import { SpscRing } from '../../../src/channels/spsc-ring.ts';
 import { Arc } from '../../../src/containers/arc.ts';
 import { Box } from '../../../src/containers/box.ts';
 import { SharedMap } from '../../../src/containers/map.ts';
+import type { MapOptions } from '../../../src/containers/map-create.ts';
 import { Mutex } from '../../../src/containers/mutex.ts';
 import { RwLock } from '../../../src/containers/rw-lock.ts';
 import { Semaphore } from '../../../src/containers/semaphore.ts';
+import { SharedSet } from '../../../src/containers/set.ts';
 import { string } from '../../../src/containers/string.ts';
 import { SharedVec } from '../../../src/containers/vec.ts';
 import type { Heap } from '../../../src/heap/heap.ts';
@@ -34,6 +36,7 @@ type Change = (map: AnyMap) => void;
 type Entries = readonly (readonly [unknown, unknown])[];
 
 interface MapKind {
+  readonly options?: MapOptions;
   readonly key?: Field;
   readonly value?: Field;
   readonly entries?: Entries;
@@ -46,6 +49,7 @@ interface MapKind {
 /** A thread dies while it changes a map: each key holds what it held, or what it was to hold. */
 function changing(kind: MapKind, change: Change): Scenario {
   const { key = u32, value = u32, entries = [], may = [], alone = false } = kind;
+  const shape = { shards: 1, ...kind.options };
   const check = (map: AnyMap): void => {
     map.verify();
     for (const [k, v] of entries) {
@@ -59,7 +63,7 @@ function changing(kind: MapKind, change: Change): Scenario {
     options,
     bytes,
     prepare(heap) {
-      const map = SharedMap.create(heap, key, value, { shards: 1 }) as AnyMap;
+      const map = SharedMap.create(heap, key, value, shape) as AnyMap;
       for (const [k, v] of entries) map.set(k, v);
       return map.handle;
     },
@@ -73,7 +77,9 @@ function changing(kind: MapKind, change: Change): Scenario {
       const [k, v] = entries[0]!;
       const another = typeof k === 'number' ? 99 : 'another key';
       map.set(another, v);
-      if (map.get(another) !== v) throw new Error('the map does not hold what it was given');
+      // With a limit the other one may have had it evicted.
+      if (kind.options === undefined && map.get(another) !== v)
+        throw new Error('the map does not hold what it was given');
       map.release();
     },
     finish(heap, handle) {
@@ -139,6 +145,79 @@ export const mapOfStrings = changing(
   (map) => map.set(1, `${TEXT}, too`),
 );
 
+export const mapUpdate = changing({ entries: FIVE, may: [[1, 11]] }, (map) => {
+  map.update(1, (held: number) => held + 1);
+  map.update(6, (held: number) => held + 1, 0);
+});
+export const mapUpdateStrings = changing(
+  { value: string, entries: [[1, TEXT]], may: [[1, `${TEXT}!`]] },
+  (map) => {
+    map.update(1, (held: string) => `${held}!`);
+    map.update(2, (held: string) => `${held}!`, TEXT);
+  },
+);
+
+/** What may go is known to nobody but the map: each key holds what it held, or nothing. */
+const mayGo: Entries = FIVE.map(([key]) => [key, undefined]);
+export const mapEvict = changing({ options: { maxEntries: 5 }, entries: FIVE, may: mayGo }, (map) => {
+  map.get(2);
+  map.set(6, 60).set(7, 70);
+});
+const TEXTS = [1, 2, 3].map((key) => [key, `${TEXT}, the ${key}.`] as const);
+export const mapEvictStrings = changing(
+  {
+    options: { maxEntries: 3 },
+    value: string,
+    entries: TEXTS,
+    may: TEXTS.map(([key]) => [key, undefined]),
+  },
+  (map) => {
+    map.set(4, TEXT);
+    map.update(5, () => TEXT, TEXT);
+  },
+);
+
+/** A thread dies while it changes a set of texts: each is in it or not, as before or as after. */
+function changingSet(change: (set: SharedSet<typeof string>) => void, maxEntries = 0): Scenario {
+  const limit = maxEntries === 0 ? {} : { maxEntries };
+  return crashing({
+    options,
+    bytes,
+    prepare(heap) {
+      const set = SharedSet.create(heap, string, { shards: 1, ...limit });
+      set.add(TEXT);
+      return set.handle;
+    },
+    victim(heap, handle) {
+      const set = SharedSet.open(heap, handle, string);
+      return () => change(set);
+    },
+    use(heap, handle) {
+      const set = SharedSet.open(heap, handle, string);
+      set.verify();
+      if (maxEntries === 0 && !set.has(TEXT)) throw new Error('the set lost what nobody took out');
+      const mine = `${TEXT}, mine`;
+      set.add(mine);
+      if (maxEntries === 0 && !set.has(mine)) throw new Error('the set does not hold what it was given');
+      set.release();
+    },
+    finish(heap, handle) {
+      const set = SharedSet.open(heap, handle, string);
+      set.verify();
+      set.destroy();
+    },
+  });
+}
+
+export const setAdd = changingSet((set) => set.add(`${TEXT}, too`));
+export const setDelete = changingSet((set) => {
+  set.add(`${TEXT}, too`);
+  set.delete(`${TEXT}, too`);
+});
+export const setEvict = changingSet((set) => {
+  for (let i = 0; i < 3; i++) set.add(`${TEXT}, the ${i}.`);
+}, 2);
+
 // ── Vecs and boxes ──────────────────────────────────────────────────────────────────────────────
 
 function editing(
@@ -182,8 +261,9 @@ const Job = struct('Job', { id: u32, name: string });
 const NAME = 'a name that lies in a block of its own';
 
 /** What a thread makes for itself and gives up again; others go on with Boxes. */
-function making(make: (heap: Heap) => void, room = bytes): Scenario {
+function making(make: (heap: Heap) => void, room = bytes, alone = false): Scenario {
   return crashing({
+    alone,
     options,
     bytes: room,
     prepare: (heap) => {
@@ -208,6 +288,22 @@ export const structDelete = making((heap) => {
   const job = heap.new(Job, { id: 2, name: NAME });
   heap.delete(job);
 });
+/** What the elements of an array own is dropped with it, whoever drops it. */
+function makingArray(layout: 'rows' | 'columns'): Scenario {
+  return making(
+    (heap) => {
+      const jobs = Job.array(heap, 2, { layout });
+      jobs.at(0).name = NAME;
+      jobs.at(1).name = NAME;
+      jobs.free();
+      // Alone: a setter runs in one step, and cannot wait for others.
+    },
+    bytes,
+    true,
+  );
+}
+export const arrayOfRows = makingArray('rows');
+export const arrayOfColumns = makingArray('columns');
 export const mapDestroy = making((heap) => {
   const map = SharedMap.create(heap, u32, string, { shards: 1 });
   map.set(1, NAME).set(2, NAME);

@@ -154,3 +154,62 @@ export const buddyCacheFlush = dyingIn({ allocator: 'buddy' }, 64 * 1024, flushi
 export const claim = dyingIn({ ...PLAIN, initialBytes: 20 * 1024 }, SMALL, claiming);
 export const detach = dyingIn({}, 32 * 1024, leaving);
 export const attach = dyingIn(PLAIN, SMALL, arriving);
+
+// ── Roots ───────────────────────────────────────────────────────────────────────────────────────
+
+const made = { at: (_: Heap, address: Address) => ({ address }) };
+
+/** A thread dies while it changes the roots: each name stands for what it stood for, or what it was to stand for. */
+function naming(change: (heap: Heap, blocks: Blocks) => void): Scenario {
+  return crashing<Blocks>({
+    options: PLAIN,
+    bytes: SMALL,
+    prepare(heap) {
+      const blocks = someBlocks(heap);
+      heap.roots.set('kept', blocks.kept);
+      heap.roots.set('mine', blocks.given);
+      return blocks;
+    },
+    victim: (heap, blocks) => () => change(heap, blocks),
+    use(heap, blocks) {
+      const { roots } = heap;
+      checkBlocks(heap, blocks);
+      if (roots.get('kept') !== blocks.kept)
+        throw new Error('a name that nobody changed stands for something else');
+      const mine = roots.get('mine');
+      if (![NULL, blocks.given, blocks.keptToo].includes(mine)) throw new Error(`"mine" stands for ${mine}`);
+      // Who was making it has died: it is made again, once.
+      const { address } = roots.openOrCreate('made', made, () => blocks.keptToo);
+      if (address !== blocks.keptToo || roots.get('made') !== address)
+        throw new Error(`"made" stands for ${address}`);
+      roots.set('another', blocks.kept);
+      if (roots.names().filter((name) => name === 'another').length !== 1)
+        throw new Error('a name is there twice');
+    },
+    finish(heap, blocks) {
+      for (const name of heap.roots.names()) heap.roots.delete(name);
+      checkBlocks(heap, blocks);
+      for (const address of [blocks.kept, blocks.given, blocks.keptToo]) heap.free(address);
+    },
+  });
+}
+
+export const rootsSet = naming(({ roots }, { keptToo }) => {
+  roots.set('mine', keptToo);
+  roots.set('new', keptToo);
+});
+export const rootsDelete = naming(({ roots }) => {
+  roots.delete('mine');
+});
+export const rootsOpenOrCreate = naming(({ roots }, { keptToo }) => {
+  roots.openOrCreate('made', made, () => keptToo);
+});
+export const rootsMakeFails = naming(({ roots }) => {
+  try {
+    roots.openOrCreate('made', made, () => {
+      throw new RangeError('not made');
+    });
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+  }
+});

@@ -37,6 +37,28 @@ function inSlot(memory: Memory, slot: number): Thread {
   return Thread.inSlot(slot, 1, memory.i32, RECORDS + slot * 8);
 }
 
+/** Some take the lock by blocking, the others in tasks that wait for it. */
+function excludingAsync(open: (memory: Memory) => Lock, blocking: number, tasks: number): Scenario {
+  const threads = blocking + tasks;
+  return {
+    bytes: 256,
+    world: () => undefined,
+    threads: Array.from({ length: threads }, (_, i) => (memory: Memory) => {
+      const lock = open(memory);
+      return async () => {
+        if (i < blocking) lock.acquire();
+        else await lock.acquireAsync();
+        increment(memory, COUNTER);
+        lock.release();
+      };
+    }),
+    check(memory) {
+      expectCount(memory, COUNTER, threads);
+      if (open(memory).owner !== 0) throw new Error('the lock was left held');
+    },
+  };
+}
+
 function excluding(open: (memory: Memory) => Lock, threads: number, rounds: number): Scenario {
   return {
     bytes: 256,
@@ -63,6 +85,9 @@ export const parkTwice = excluding((memory) => new ParkLock(memory, LOCK), 2, 2)
 export const parkThree = excluding((memory) => new ParkLock(memory, LOCK), 3, 1);
 export const spinTwo = excluding((memory) => new SpinLock(memory, LOCK), 2, 1);
 export const spinThree = excluding((memory) => new SpinLock(memory, LOCK), 3, 1);
+export const tasks = excludingAsync((memory) => new ParkLock(memory, LOCK), 0, 2);
+export const taskAndThread = excludingAsync((memory) => new ParkLock(memory, LOCK), 1, 1);
+export const tasksAndThread = excludingAsync((memory) => new ParkLock(memory, LOCK), 1, 2);
 
 /** One takes the lock if it is free, the other waits for it. */
 export const tryAndWait: Scenario = {
