@@ -4,6 +4,7 @@ import { playwright } from '@vitest/browser-playwright';
 import { buildSync } from 'esbuild';
 import type { Plugin } from 'vite';
 import { configDefaults, defineConfig } from 'vitest/config';
+import type { BrowserProviderOption } from 'vitest/node';
 import { firefox } from './test/browser/firefox.ts';
 import { FILES, FOLDERS, TESTS } from './test/browser/left-out.ts';
 import { visitPlainPage } from './test/browser/visit.ts';
@@ -54,6 +55,28 @@ buildSync({
   sourcemap: 'inline',
 });
 
+const chromium = playwright({
+  // Root, as in a container, gets no sandbox.
+  launchOptions: { executablePath: chromiumPath, args: ['--no-sandbox'] },
+});
+
+/** Tests in the pages of one browser. */
+const project = (name: string, provider: BrowserProviderOption, include: string) => ({
+  extends: true as const,
+  test: {
+    name,
+    include: [include],
+    browser: {
+      enabled: true,
+      headless: true,
+      screenshotFailures: false,
+      provider,
+      commands: { visitPlainPage },
+      instances: [{ browser: name as 'chromium', name: `${name} page` }],
+    },
+  },
+});
+
 export default defineConfig({
   plugins: [sourcesOrBuilt],
   resolve: {
@@ -69,27 +92,14 @@ export default defineConfig({
     },
   },
   test: {
-    include: [EVERYTHING],
     exclude: [...configDefaults.exclude, ...Object.keys(FILES).map((file) => `test/${file}`)],
     setupFiles: ['test/browser/setup.ts'],
     testTimeout: 120_000,
     hookTimeout: 120_000,
     maxWorkers: 2,
-    browser: {
-      enabled: true,
-      headless: true,
-      screenshotFailures: false,
-      provider: playwright({
-        // Root, as in a container, gets no sandbox.
-        launchOptions: { executablePath: chromiumPath, args: ['--no-sandbox'] },
-      }),
-      commands: { visitPlainPage },
-      instances: [
-        { browser: 'chromium' },
-        ...(existsSync(firefoxPath)
-          ? [{ browser: 'firefox' as const, provider: firefox(firefoxPath), include: [OWN_TESTS] }]
-          : []),
-      ],
-    },
+    projects: [
+      project('chromium', chromium, EVERYTHING),
+      ...(existsSync(firefoxPath) ? [project('firefox', firefox(firefoxPath), OWN_TESTS)] : []),
+    ],
   },
 });

@@ -11,4 +11,11 @@ function absent(): never {
   throw new Error('a page has nothing of Node: put this test on the list of left-out.ts');
 }
 
-export { absent as crc32, absent as execFile, absent as promisify, absent as serialize, absent as Worker };
+export {
+  absent as crc32,
+  absent as execFile,
+  absent as execFileSync,
+  absent as promisify,
+  absent as serialize,
+  absent as Worker,
+};
