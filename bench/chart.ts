@@ -102,14 +102,15 @@ function bars(chart: Chart, subjects: string[]): Marks {
 
 function dots(chart: Chart, subjects: string[]): Marks {
   const sort = [...chart.columns];
+  const legend = { orient: 'bottom', labelLimit: 300 } as const;
   return {
     height: { step: 26 },
     mark: { type: 'point', filled: true, size: 90, opacity: 1 },
     encoding: {
       y: subjectAxis(subjects),
       x: valueAxis(chart),
-      color: { field: 'column', sort, scale: COLORS, title: null, legend: { labelLimit: 300 } },
-      shape: { field: 'column', sort, title: null },
+      color: { field: 'column', sort, scale: COLORS, title: null, legend },
+      shape: { field: 'column', sort, title: null, legend },
     },
   };
 }

@@ -24,6 +24,7 @@ const CHART: Chart = {
   columns: ['1 thr', '2 thr', '4 thr'],
   across: 'threads, on two cores',
   value: 'million pairs a second',
+  log: true,
 };
 
 export const threads: Question = {
