@@ -211,7 +211,8 @@ promises([
       heap.memory.u8.fill(0x5e, secret, secret + 200);
       heap.free(secret);
       heap.flush();
-      expect(heap.memory.u8.subarray(secret, secret + 200).includes(0x5e)).toBe(false);
+      // Encoded links are as good as random: a byte of theirs may be like the secret's by chance, a word is not.
+      expect(heap.memory.u32.subarray(secret / 4, secret / 4 + 50).includes(0x5e5e5e5e)).toBe(false);
     },
   },
 ]);
