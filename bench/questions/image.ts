@@ -4,46 +4,59 @@ import { scaled } from '../effort.ts';
 import type { Answer, Question } from '../question.ts';
 import { type Case, sample } from '../rounds.ts';
 
-const SUBJECTS = ['plain', 'heap'];
 const THREADS = 4;
+/** How the index comes out of its file: the subject, and the workload's parameters. */
+const WAYS = {
+  json: { subject: 'plain', options: {} },
+  load: { subject: 'heap', options: {} },
+  async: { subject: 'heap', options: { async: 1 } },
+};
+type Way = keyof typeof WAYS;
+const NAMES: readonly Way[] = ['json', 'load', 'async'];
 
 export const image: Question = {
   name: 'image',
   asks: 'How soon does a fresh process answer from an index that was built before, beside parsing JSON?',
   async run(setting): Promise<Answer> {
     const words = scaled(setting, 200_000, 50_000, 500);
-    const caseOf = (subject: string, workload: string, threads: number): Case => ({
-      key: `${subject} ${threads}`,
-      job: { workload, subject, threads, options: { words } },
-    });
+    const caseOf = (way: Way, workload: string, threads: number): Case => {
+      const { subject, options } = WAYS[way];
+      return {
+        key: `${way} ${threads}`,
+        job: { workload, subject, threads, options: { words, ...options } },
+      };
+    };
     const samples = await sample(
       setting,
-      SUBJECTS.flatMap((subject) => [caseOf(subject, 'image', 1), caseOf(subject, 'image-crew', THREADS)]),
+      NAMES.flatMap((way) => [caseOf(way, 'image', 1), caseOf(way, 'image-crew', THREADS)]),
     );
+    const ratio = (way: Way, threads: number) => samples.ratio(`json ${threads}`, `${way} ${threads}`, 'ms');
     const row = (label: string, threads: number) => [
       label,
-      ...SUBJECTS.map((subject) => samples.median(`${subject} ${threads}`, 'ms')),
-      samples.ratio(`plain ${threads}`, `heap ${threads}`, 'ms').measured,
+      ...NAMES.map((way) => samples.median(`${way} ${threads}`, 'ms')),
+      ratio('load', threads).measured,
+      ratio('async', threads).measured,
     ];
+    const figure = (name: string, atLeast: number, way: Way, threads: number) => ({
+      figure: name,
+      ...({ atLeast, aim: 20, better: 'higher', unit: '×' } as const),
+      ...ratio(way, threads),
+    });
+    const one = 'the first answer of a fresh process: JSON.parse';
+    const all = `the first answers of ${THREADS} workers: JSON.parse in each`;
     return {
       tables: [
         {
           title: `the first answer from an index of ${words.toLocaleString('en')} words in a file, ms`,
-          columns: ['', 'JSON.parse', 'loadImage', 'times faster'],
+          columns: ['', 'JSON.parse', 'loadImage', 'loadImageAsync', 'times faster', 'async'],
           rows: [row('one thread', 1), row(`${THREADS} workers, each of them`, THREADS)],
         },
       ],
       figures: [
-        {
-          figure: 'the first answer of a fresh process: JSON.parse / loadImage',
-          ...{ atLeast: 5, aim: 20, better: 'higher', unit: '×' },
-          ...samples.ratio('plain 1', 'heap 1', 'ms'),
-        },
-        {
-          figure: `the first answers of ${THREADS} workers: JSON.parse in each / loadImage once`,
-          ...{ atLeast: 10, aim: 20, better: 'higher', unit: '×' },
-          ...samples.ratio(`plain ${THREADS}`, `heap ${THREADS}`, 'ms'),
-        },
+        figure(`${one} / loadImage`, 5, 'load', 1),
+        figure(`${one} / loadImageAsync`, 5, 'async', 1),
+        figure(`${all} / loadImage once`, 10, 'load', THREADS),
+        figure(`${all} / loadImageAsync once`, 10, 'async', THREADS),
       ],
       missing: samples.missing,
       failures: samples.failures,

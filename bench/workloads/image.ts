@@ -6,6 +6,8 @@
  *
  *     image         in one thread
  *     image-crew    in all threads of a crew: they attach to the heap; each of the others parses for itself
+ *
+ * With the option `async` the image is loaded by `loadImageAsync`.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -15,7 +17,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { GiB, Heap, SharedMap, string, struct, u32, vec } from '../../src/index.ts';
-import { loadImage, saveImage } from '../../src/node/image-file.ts';
+import { loadImage, loadImageAsync, saveImage } from '../../src/node/image-file.ts';
 import { type Job, type Numbers, option } from '../job.ts';
 import { Random } from './random.ts';
 
@@ -85,21 +87,26 @@ export function measureImageCrew(job: Job): Numbers {
   return inFreshProcess(job, 'image-read-crew');
 }
 
-export function readImage({ subject }: Job): Numbers {
+export async function readImage(job: Job): Promise<Numbers> {
   const path = process.env[FILE]!;
   const began = performance.now();
-  const first = subject === 'plain' ? firstOfJson(path) : firstOf(loadImage(path));
+  const first = job.subject === 'plain' ? firstOfJson(path) : firstOf(await load(job, path));
   const ms = performance.now() - began;
   if (first === undefined || first <= 0) throw new Error(`wrong first word: ${first}`);
   return { ms };
 }
 
-export async function readImageCrew({ subject, threads = 1 }: Job): Promise<Numbers> {
+function load(job: Job, path: string): Heap | Promise<Heap> {
+  return option(job, 'async', 0) === 0 ? loadImage(path) : loadImageAsync(path);
+}
+
+export async function readImageCrew(job: Job): Promise<Numbers> {
+  const { subject, threads = 1 } = job;
   const crew = Array.from({ length: threads }, () => new Worker(READER));
   await Promise.all(crew.map((worker) => new Promise((resolve) => worker.once('message', resolve))));
   const path = process.env[FILE]!;
   const began = performance.now();
-  const message = subject === 'plain' ? { path } : { heap: loadImage(path).handle };
+  const message = subject === 'plain' ? { path } : { heap: (await load(job, path)).handle };
   const answers = await Promise.all(
     crew.map((worker) => {
       worker.postMessage(message);

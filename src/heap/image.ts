@@ -211,29 +211,51 @@ export function sourceOf(image: Uint8Array): ImageSource {
   };
 }
 
+/** A heap that is being made of an image. */
+export interface Restoring {
+  /** Where the bytes of the body go, in their order. */
+  readonly parts: readonly Uint8Array[];
+  /**
+   * Gives the buffer for `Heap.attach`, when all parts have been filled.
+   *
+   * @param checksum of all parts
+   * @throws AttachError when it is not that of the image
+   */
+  finish(checksum: number): SharedArrayBuffer;
+}
+
 /**
- * Makes a buffer of an image, for `Heap.attach`.
+ * Reads an image up to its body, and makes the buffer that the body goes to.
  *
  * @throws AttachError when it is no image, of another version, cut short or altered
- * @throws RangeError when `byteLength` is too small to hold it
+ * @throws RangeError when `byteLength` is too small to hold it, or the runtime refuses so large a buffer
  */
-export function restoreImage(source: ImageSource, options: RestoreOptions): SharedArrayBuffer {
+export function beginRestore(source: ImageSource, options: RestoreOptions): Restoring {
   const head = readHead(source);
   const u32 = new Uint32Array(head.buffer);
   const f64 = new Float64Array(head.buffer);
   const byteLength = options.byteLength ?? f64[HEAP_LENGTH]!;
   checkInteger('byteLength', byteLength, f64[LEAST_LENGTH]!, ADDRESS_LIMIT);
   const memory = Memory.create(byteLength);
-  let checksum = 0;
+  const parts: Uint8Array[] = [];
   for (let word = HEADER_BYTES / 4; word < u32.length; word += 2) {
     const start = u32[word]! * UNIT;
-    checksum = source.read(memory.u8.subarray(start, start + u32[word + 1]! * UNIT), checksum);
+    parts.push(memory.u8.subarray(start, start + u32[word + 1]! * UNIT));
   }
-  if (checksum !== u32[BODY_CHECKSUM]) throw new AttachError('the image was altered: its checksum differs');
-  renewSuperblock(memory);
-  const { slots, maxThreads } = readSuperblock(memory);
-  new ThreadSlots(memory, slots, maxThreads).vacate();
-  return memory.buffer;
+  const finish = (checksum: number): SharedArrayBuffer => {
+    if (checksum !== u32[BODY_CHECKSUM]) throw new AttachError('the image was altered: its checksum differs');
+    renewSuperblock(memory);
+    const { slots, maxThreads } = readSuperblock(memory);
+    new ThreadSlots(memory, slots, maxThreads).vacate();
+    return memory.buffer;
+  };
+  return { parts, finish };
+}
+
+/** Makes a buffer of an image at once; throws as {@link beginRestore}. */
+export function restoreImage(source: ImageSource, options: RestoreOptions): SharedArrayBuffer {
+  const { parts, finish } = beginRestore(source, options);
+  return finish(parts.reduce((before, part) => source.read(part, before), 0));
 }
 
 /** Reads all that comes before the body, and checks it. */

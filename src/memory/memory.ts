@@ -69,7 +69,12 @@ export class Memory {
    */
   static create(byteLength: number): Memory {
     checkInteger('byteLength', byteLength, UNIT, ADDRESS_LIMIT);
-    return new Memory(new (sharedArrayBuffer())(alignUp(byteLength, UNIT)));
+    const Shared = sharedArrayBuffer();
+    try {
+      return new Memory(new Shared(alignUp(byteLength, UNIT)));
+    } catch (cause) {
+      throw new RangeError(`there is no room for a buffer of ${byteLength} bytes`, { cause });
+    }
   }
 
   /**

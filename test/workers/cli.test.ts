@@ -326,7 +326,7 @@ describe('inspect', () => {
 
   test.each([
     ['nowhere.heap', 'no such file: nowhere.heap'],
-    ['.', 'EISDIR'],
+    ['.', 'it is no file'],
     ['text.heap', 'the bytes are no heap image'],
     ['short.heap', 'cut short'],
     ['altered.heap', 'altered'],

@@ -5,6 +5,7 @@ import { Command, type CommandUnknownOpts, Option } from '@commander-js/extra-ty
 import {
   type Address,
   type AllocatorStats,
+  AttachError,
   contentOf,
   type Heap,
   type RegisteredLayout,
@@ -106,6 +107,7 @@ function load(file: string): Heap {
   } catch (error) {
     const { message, code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') throw new UserError(`no such file: ${file}`);
+    if (error instanceof AttachError) throw new UserError(message);
     const isUsers = error instanceof SabheapError || error instanceof RangeError || code !== undefined;
     throw isUsers ? new UserError(`${file}: ${message}`) : error;
   }
