@@ -28,12 +28,27 @@ import * as control from './control.ts';
 import { encodedLinks } from './free-link.ts';
 import * as ownership from './ownership.ts';
 
-// V8 folds the constants of a module, but loads imported ones, functions too, at each use.
-const { NULL, UNIT } = addresses;
-const { FREE, freeWord, generationOf, handWord, isHeld, ownerBits, STATE_NAMES, slotOf, stateOf } = ownership;
-const { withoutClass, withoutGeneration } = ownership;
-const { DEFAULT_ALIGN } = layouts;
-const { ALLOCATIONS, FAILURES, FREES, PEAK, USED } = control;
+// V8 folds the constants of a module, but loads imported ones, functions too, at each use. Taken one by one, since
+// a bundler that sees a whole module destructured keeps all of it.
+const NULL = addresses.NULL;
+const UNIT = addresses.UNIT;
+const FREE = ownership.FREE;
+const freeWord = ownership.freeWord;
+const generationOf = ownership.generationOf;
+const handWord = ownership.handWord;
+const isHeld = ownership.isHeld;
+const ownerBits = ownership.ownerBits;
+const STATE_NAMES = ownership.STATE_NAMES;
+const slotOf = ownership.slotOf;
+const stateOf = ownership.stateOf;
+const withoutClass = ownership.withoutClass;
+const withoutGeneration = ownership.withoutGeneration;
+const DEFAULT_ALIGN = layouts.DEFAULT_ALIGN;
+const ALLOCATIONS = control.ALLOCATIONS;
+const FAILURES = control.FAILURES;
+const FREES = control.FREES;
+const PEAK = control.PEAK;
+const USED = control.USED;
 
 /** Larger requests cannot fit below 4 GiB with any header: exhaustion without looking. */
 const LARGEST_REQUEST = ADDRESS_LIMIT - 64;

@@ -33,11 +33,28 @@ import * as control from './control.ts';
 import * as ownership from './ownership.ts';
 
 // V8 folds the constants of a module, but loads imported ones, functions too, at each use: a fifth of a pair.
-const { NULL, UNIT } = addresses;
-const { ALIGNED, BELOW_FREE, HEADER_BYTES, IS_FREE, MIN_BLOCK, MIN_UNITS } = blocks;
-const { footerIndex, frontPadding, geometryIndex, geometryOf, ownershipIndexOf, unitsFor, unitsIn } = blocks;
-const { freeWord, gapWord, liveWord, withoutClass } = ownership;
-const { END, FIRST, OWN } = control;
+const NULL = addresses.NULL;
+const UNIT = addresses.UNIT;
+const ALIGNED = blocks.ALIGNED;
+const BELOW_FREE = blocks.BELOW_FREE;
+const HEADER_BYTES = blocks.HEADER_BYTES;
+const IS_FREE = blocks.IS_FREE;
+const MIN_BLOCK = blocks.MIN_BLOCK;
+const MIN_UNITS = blocks.MIN_UNITS;
+const footerIndex = blocks.footerIndex;
+const frontPadding = blocks.frontPadding;
+const geometryIndex = blocks.geometryIndex;
+const geometryOf = blocks.geometryOf;
+const ownershipIndexOf = blocks.ownershipIndexOf;
+const unitsFor = blocks.unitsFor;
+const unitsIn = blocks.unitsIn;
+const freeWord = ownership.freeWord;
+const gapWord = ownership.gapWord;
+const liveWord = ownership.liveWord;
+const withoutClass = ownership.withoutClass;
+const END = control.END;
+const FIRST = control.FIRST;
+const OWN = control.OWN;
 
 /** Units of a span's end marker: a header of size 0. */
 const END_MARKER = 1;

@@ -37,8 +37,16 @@ import {
 import * as ownership from './ownership.ts';
 
 // V8 folds the constants of a module, but loads imported ones, functions too, at each use.
-const { ALIGNED, geometryIndex, geometryOf, HEADER_BYTES, IS_FREE, ownershipIndexOf, unitsIn } = blocks;
-const { freeWord, liveWord, withoutClass } = ownership;
+const ALIGNED = blocks.ALIGNED;
+const geometryIndex = blocks.geometryIndex;
+const geometryOf = blocks.geometryOf;
+const HEADER_BYTES = blocks.HEADER_BYTES;
+const IS_FREE = blocks.IS_FREE;
+const ownershipIndexOf = blocks.ownershipIndexOf;
+const unitsIn = blocks.unitsIn;
+const freeWord = ownership.freeWord;
+const liveWord = ownership.liveWord;
+const withoutClass = ownership.withoutClass;
 
 const NEXT = OWN;
 

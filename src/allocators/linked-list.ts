@@ -30,7 +30,12 @@ import { CONTROL_BYTES, checkControl, KIND_LINKED_LIST, OWN } from './control.ts
 import { Runs } from './runs.ts';
 
 // V8 folds the constants of a module, but loads imported ones, functions too, at each use.
-const { frontPadding, geometryIndex, IS_FREE, nextIndex, prevIndex, unitsIn } = blocks;
+const frontPadding = blocks.frontPadding;
+const geometryIndex = blocks.geometryIndex;
+const IS_FREE = blocks.IS_FREE;
+const nextIndex = blocks.nextIndex;
+const prevIndex = blocks.prevIndex;
+const unitsIn = blocks.unitsIn;
 
 const HEAD = OWN;
 

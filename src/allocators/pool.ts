@@ -35,7 +35,9 @@ import { CONTROL_BYTES, checkControl, KIND_POOL, OWN, PARAM, USED } from './cont
 import * as ownership from './ownership.ts';
 
 // V8 folds the constants of a module, but loads imported ones, functions too, at each use.
-const { freeWord, liveWord, withoutClass } = ownership;
+const freeWord = ownership.freeWord;
+const liveWord = ownership.liveWord;
+const withoutClass = ownership.withoutClass;
 
 const HEAD = OWN;
 const FRESH = OWN + 1;

@@ -23,11 +23,17 @@ import * as control from './control.ts';
 import * as ownership from './ownership.ts';
 
 // V8 folds the constants of a module, but loads imported ones, functions too, at each use.
-const { UNIT } = addresses;
+const UNIT = addresses.UNIT;
 const { BELOW_FREE, geometryIndex, geometryOf, IS_FREE, MIN_UNITS, ownershipIndexOf, unitsFor, unitsIn } =
   blocks;
-const { freeWord, generationOf, withoutClass, withoutGeneration } = ownership;
-const { ALLOCATIONS, FAILURES, FREES, USED } = control;
+const freeWord = ownership.freeWord;
+const generationOf = ownership.generationOf;
+const withoutClass = ownership.withoutClass;
+const withoutGeneration = ownership.withoutGeneration;
+const ALLOCATIONS = control.ALLOCATIONS;
+const FAILURES = control.FAILURES;
+const FREES = control.FREES;
+const USED = control.USED;
 
 /** Boundary tags whose blocks come and go in runs. */
 export abstract class Runs extends BoundaryTags {

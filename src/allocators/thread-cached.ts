@@ -41,10 +41,17 @@ import * as cache from './thread-cache.ts';
 import { ThreadCache } from './thread-cache.ts';
 
 // V8 folds the constants of a module, but loads imported ones at each use: the fast paths have copies.
-const { UNIT } = addresses;
-const { DEFAULT_ALIGN } = layouts;
-const { LARGEST_CLASS, SHIFTED_CLASS_OF } = classes;
-const { CLASS_MASK, FIRST_ENTRY, HAND_TO_LIVE, HEADER_BYTES, LATEST, LATEST_BASE, LISTS_BYTES } = cache;
+const UNIT = addresses.UNIT;
+const DEFAULT_ALIGN = layouts.DEFAULT_ALIGN;
+const LARGEST_CLASS = classes.LARGEST_CLASS;
+const SHIFTED_CLASS_OF = classes.SHIFTED_CLASS_OF;
+const CLASS_MASK = cache.CLASS_MASK;
+const FIRST_ENTRY = cache.FIRST_ENTRY;
+const HAND_TO_LIVE = cache.HAND_TO_LIVE;
+const HEADER_BYTES = cache.HEADER_BYTES;
+const LATEST = cache.LATEST;
+const LATEST_BASE = cache.LATEST_BASE;
+const LISTS_BYTES = cache.LISTS_BYTES;
 const GENERATION_MASK = 0xff;
 const FIRST_HELD = LIVE;
 const HELD_STATES = ORPHAN - LIVE;

@@ -32,8 +32,14 @@ import { CONTROL_BYTES, checkControl, KIND_TLSF } from './control.ts';
 import { Runs } from './runs.ts';
 
 // V8 folds the constants of a module, but loads imported ones, functions too, at each use.
-const { UNIT } = addresses;
-const { frontPadding, geometryIndex, IS_FREE, MIN_UNITS, nextIndex, prevIndex, unitsIn } = blocks;
+const UNIT = addresses.UNIT;
+const frontPadding = blocks.frontPadding;
+const geometryIndex = blocks.geometryIndex;
+const IS_FREE = blocks.IS_FREE;
+const MIN_UNITS = blocks.MIN_UNITS;
+const nextIndex = blocks.nextIndex;
+const prevIndex = blocks.prevIndex;
+const unitsIn = blocks.unitsIn;
 
 const ROW_BITS = 5;
 const BINS_PER_ROW = 1 << ROW_BITS;

@@ -84,7 +84,7 @@ import { type HeapCore, Tracker } from './tracking.ts';
 import { type WatchableWorker, WatchedWorkers, type WatchOptions } from './watch.ts';
 
 // V8 folds the constants of a module, but loads imported ones at each use.
-const { NULL } = addresses;
+const NULL = addresses.NULL;
 
 const SCOPE_BYTES = 64 * KiB;
 

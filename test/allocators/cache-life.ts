@@ -19,7 +19,7 @@ import { ThreadSlots } from '../../src/heap/slots.ts';
 import { type Address, KiB, NULL } from '../../src/memory/address.ts';
 import { Memory } from '../../src/memory/memory.ts';
 import type { Thread } from '../../src/sync/thread.ts';
-import { randomFrom } from './crash-scene.ts';
+import { randomFrom } from '../random.ts';
 import { Fuse, Killed, killable } from './killable.ts';
 
 const SLOTS_AT = 128;

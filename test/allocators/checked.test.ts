@@ -16,7 +16,7 @@ import { TlsfAllocator } from '../../src/allocators/tlsf.ts';
 import { HeapCorruptionError, InvalidFreeError } from '../../src/errors.ts';
 import { type Address, KiB, MiB, NULL } from '../../src/memory/address.ts';
 import { Memory } from '../../src/memory/memory.ts';
-import { randomFrom } from './crash-scene.ts';
+import { randomFrom, SEED } from '../random.ts';
 import { runKilled } from './killable.ts';
 
 const START = 4 * KiB;
@@ -262,9 +262,8 @@ describe('a death at every store', () => {
   test.each(kinds)(
     'over %s: a rebuild makes it whole, the living keep their bytes',
     (name, allocator, options) => {
-      const seed = Math.floor(Math.random() * 1e6);
-      console.log(`checked over ${name}: seed ${seed}`);
-      const random = randomFrom(seed);
+      console.log(`checked over ${name}: SEED=${SEED}`);
+      const random = randomFrom(SEED);
       const checked = fresh({ allocator, options: options ?? {}, quarantine: 6 }, 48 * KiB);
       const { memory } = checked;
       const first = checked.stats();
@@ -299,7 +298,7 @@ describe('a death at every store', () => {
           runKilled(scratch.buffer, Math.floor(random() * 60), (mine) =>
             Checked.attach(mine, START).rebuild(),
           );
-          const where = `seed ${seed}: ${operation.name}, killed at store ${limit}`;
+          const where = `SEED=${SEED}: ${operation.name}, killed at store ${limit}`;
           const after = Checked.attach(scratch, START);
           after.rebuild();
           after.verify();

@@ -11,6 +11,7 @@ import { HybridAllocator } from '../../src/allocators/hybrid.ts';
 import { handWord } from '../../src/allocators/ownership.ts';
 import { type Address, KiB, NULL } from '../../src/memory/address.ts';
 import { Memory } from '../../src/memory/memory.ts';
+import { randomFrom } from '../random.ts';
 import type { Subject } from './subjects.ts';
 
 export const START = 4 * KiB;
@@ -21,17 +22,6 @@ const FAR = START + REGION + 6 * KiB;
 /** A size class's bits in an ownership word. */
 const CLASS = 5 << 8;
 const CLASS_SIZE = 80;
-
-/** Numbers from 0 to 1 that a seed alone makes (mulberry32). */
-export function randomFrom(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 interface Held {
   readonly size: number;

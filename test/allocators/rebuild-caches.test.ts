@@ -9,17 +9,17 @@ import { drainIdle } from '../../src/allocators/cached-blocks.ts';
 import { LinkedListAllocator } from '../../src/allocators/linked-list.ts';
 import { TlsfAllocator } from '../../src/allocators/tlsf.ts';
 import { NULL } from '../../src/memory/address.ts';
+import { randomFrom, SEED } from '../random.ts';
 import { CacheLife } from './cache-life.ts';
-import { randomFrom } from './crash-scene.ts';
 
 vi.mock('../../src/memory/atomics.ts', async (original) => {
   const { killableAtomics } = await import('./killable.ts');
   return killableAtomics(await original());
 });
 
-const SEEDS = Number(process.env.SABHEAP_SEEDS ?? 1);
+const SEEDS = Number(process.env.SEEDS ?? 1);
 /** Deaths that each thing to do is tried with, spread over all of its stores. */
-const DEATHS = Number(process.env.SABHEAP_DEATHS ?? 24);
+const DEATHS = Number(process.env.DEATHS ?? 24);
 
 const algorithms = [
   { name: 'TLSF', allocator: TlsfAllocator, options: {} },
@@ -115,15 +115,14 @@ function dieInReaping(act: (life: CacheLife) => void, make: Make, random: () => 
 }
 
 describe.each(algorithms)('behind caches: $name', ({ allocator, options }) => {
-  const first = Number(process.env.SABHEAP_SEED ?? Math.floor(Math.random() * 1e6));
   const each = (die: typeof dieIn, act: (life: CacheLife) => void): void => {
     let deaths = 0;
-    for (let seed = first; seed < first + SEEDS; seed++) {
+    for (let seed = SEED; seed < SEED + SEEDS; seed++) {
       const make = (): CacheLife => new CacheLife(allocator, options, seed);
       try {
         deaths += die(act, make, randomFrom(seed));
       } catch (error) {
-        throw new Error(`SABHEAP_SEED=${seed}`, { cause: error });
+        throw new Error(`SEED=${seed}`, { cause: error });
       }
     }
     expect(deaths).toBeGreaterThan(SEEDS);

@@ -9,11 +9,12 @@ import type { Algorithm } from '../../src/allocators/algorithm.ts';
 import { HeapCorruptionError } from '../../src/errors.ts';
 import { type Address, KiB } from '../../src/memory/address.ts';
 import { Memory } from '../../src/memory/memory.ts';
-import { CrashScene, emptied, type Operation, randomFrom, START } from './crash-scene.ts';
+import { randomFrom, SEED } from '../random.ts';
+import { CrashScene, emptied, type Operation, START } from './crash-scene.ts';
 import { runKilled } from './killable.ts';
 import { type Subject, subjects } from './subjects.ts';
 
-const SEEDS = Number(process.env.SABHEAP_SEEDS ?? 6);
+const SEEDS = Number(process.env.SEEDS ?? 6);
 
 /** Dies in `operation` at every store, and recovers. Returns how often it died. */
 function dieEverywhere(subject: Subject, scene: CrashScene, operation: Operation, seed: number): number {
@@ -60,10 +61,9 @@ const bare = subjects.filter(({ wrapper }) => wrapper === 'none');
 
 describe.each(bare)('$name', (subject) => {
   test('survives a death at every store of every operation', () => {
-    const first = Number(process.env.SABHEAP_SEED ?? Math.floor(Math.random() * 1e6));
-    console.log(`${subject.name}: seeds from ${first}`);
+    console.log(`${subject.name}: SEED=${SEED}`);
     let deaths = 0;
-    for (let seed = first; seed < first + SEEDS; seed++) {
+    for (let seed = SEED; seed < SEED + SEEDS; seed++) {
       const scene = new CrashScene(subject, seed);
       for (const operation of scene.operations()) deaths += dieEverywhere(subject, scene, operation, seed);
     }
@@ -72,8 +72,7 @@ describe.each(bare)('$name', (subject) => {
   });
 
   test('a rebuild that dies at each of its stores is done again', () => {
-    const seed = Number(process.env.SABHEAP_SEED ?? Math.floor(Math.random() * 1e6));
-    const scene = new CrashScene(subject, seed);
+    const scene = new CrashScene(subject, SEED);
     const before = scene.copyBytes();
     const nothing: Operation = { name: 'nothing', touches: new Map(), run: () => {} };
     const memory = Memory.create(before.length);

@@ -1,6 +1,6 @@
 /**
  * Thread caches among real threads: blocks that one allocates and another frees, headers that two write
- * at once, threads that come and go, and a long mixed run with cookies. Set SABHEAP_STRESS_SECONDS to
+ * at once, threads that come and go, and a long mixed run with cookies. Set MIXED_SECONDS to
  * make that last as long as you like.
  */
 
@@ -11,12 +11,13 @@ import { type Address, MiB, NULL } from '../../src/memory/address.ts';
 import type { HandOverJob, HandOverReport } from '../../workers/test-threads/hand-over.ts';
 import type { NeighboursJob, NeighboursReport } from '../../workers/test-threads/neighbours.ts';
 import type { StressMemberJob, StressMemberReport } from '../../workers/test-threads/stress-member.ts';
+import { SEED } from '../random.ts';
 import { runCrew } from '../stress/crew.ts';
 import { payloadFault } from '../stress/payload.ts';
 import { Rendezvous } from '../stress/rendezvous.ts';
 
-const STRESS_SECONDS = Number(process.env.SABHEAP_STRESS_SECONDS ?? 0);
-const seed = Date.now() >>> 0;
+const MIXED_SECONDS = Number(process.env.MIXED_SECONDS ?? 0);
+
 let heap: Heap;
 
 beforeEach(() => {
@@ -52,7 +53,7 @@ function emptyTable(table: Rendezvous): void {
   for (let slot = 0; slot < table.slots; slot++) {
     const address = ((table.exchange(slot, 0) >>> 0) * 8) as Address;
     if (address === NULL) continue;
-    expect(payloadFault(heap.memory, address), `seed ${seed}`).toBeUndefined();
+    expect(payloadFault(heap.memory, address), `SEED=${SEED}`).toBeUndefined();
     heap.free(address);
   }
 }
@@ -107,13 +108,13 @@ describe('threads that come and go', () => {
         { length: 8 },
         (_, index): StressMemberJob => ({
           ...{ heap: heap.handle, table: table.buffer, visits, largest: 100 },
-          ...{ seed: seed ^ Math.imul(crew * 8 + index + 1, 0x9e3779b1), blocks: 1000 },
+          ...{ seed: SEED ^ Math.imul(crew * 8 + index + 1, 0x9e3779b1), blocks: 1000 },
         }),
       );
       const reports = await runCrew<StressMemberJob, StressMemberReport>('stress-member', jobs);
       expect(
         reports.flatMap(({ faults }) => faults),
-        `seed ${seed}`,
+        `SEED=${SEED}`,
       ).toEqual([]);
       expect(reports.reduce((sum, { exhausted }) => sum + exhausted, 0)).toBe(0);
       const slots = reports.flatMap((report) => report.slots);
@@ -139,7 +140,7 @@ describe('a mixed run with cookies', () => {
     async () => {
       const first = recreate(512 * MiB);
       const table = new Rendezvous(1, 1000);
-      const until = performance.now() + STRESS_SECONDS * 1000;
+      const until = performance.now() + MIXED_SECONDS * 1000;
       let allocations = 0;
       for (let round = 0; round < 3 || performance.now() < until; round++) {
         const jobs = Array.from(
@@ -147,7 +148,7 @@ describe('a mixed run with cookies', () => {
           (_, index): StressMemberJob => ({
             ...{ heap: heap.handle, table: table.buffer, visits: 1, largest: 10_000 },
             ...{
-              seed: seed ^ Math.imul(round * 8 + index + 77, 0x9e3779b1),
+              seed: SEED ^ Math.imul(round * 8 + index + 77, 0x9e3779b1),
               blocks: 2000 * ((index % 8) + 1),
             },
           }),
@@ -155,7 +156,7 @@ describe('a mixed run with cookies', () => {
         const reports = await runCrew<StressMemberJob, StressMemberReport>('stress-member', jobs);
         expect(
           reports.flatMap(({ faults }) => faults),
-          `seed ${seed}`,
+          `SEED=${SEED}`,
         ).toEqual([]);
         expect(reports.reduce((sum, { exhausted }) => sum + exhausted, 0)).toBe(0);
         allocations += reports.reduce((sum, report) => sum + report.allocations, 0);
@@ -165,6 +166,6 @@ describe('a mixed run with cookies', () => {
       emptyTable(table);
       expectAllBack(first);
     },
-    120_000 + STRESS_SECONDS * 2000,
+    120_000 + MIXED_SECONDS * 2000,
   );
 });

@@ -11,7 +11,7 @@ import { Heap } from '../../src/heap/heap.ts';
 import type { HeapOptions } from '../../src/heap/options.ts';
 import { LAYOUT_VERSION, SUPERBLOCK_BYTES } from '../../src/heap/superblock.ts';
 import { KiB } from '../../src/memory/address.ts';
-import { randomFrom } from '../allocators/crash-scene.ts';
+import { randomFrom, SEED } from '../random.ts';
 import { expectError } from './promises.ts';
 
 const BYTES = 64 * KiB;
@@ -64,20 +64,18 @@ describe.each(modes)('%s', (_, options) => {
   });
 
   test('of 2,000 buffers of noise none is a heap, and none is written to', () => {
-    const seed = Math.floor(Math.random() * 1e9);
-    const random = randomFrom(seed);
+    const random = randomFrom(SEED);
     for (let run = 0; run < 2000; run++) {
       const bytes = new Uint8Array(8 * (1 + Math.floor(random() * 512))).map(() => random() * 256);
       const buffer = shared(bytes);
       expectError('AttachError', () => Heap.attach(buffer));
-      expect(Buffer.compare(bytes, new Uint8Array(buffer)), `seed ${seed}, run ${run}`).toBe(0);
+      expect(Buffer.compare(bytes, new Uint8Array(buffer)), `SEED=${SEED}, run ${run}`).toBe(0);
     }
   });
 
   test(`of ${FUZZED} that were overwritten each is refused, or used on without a hang`, () => {
-    const seed = Number(process.env.SABHEAP_SEED ?? Math.floor(Math.random() * 1e9));
-    console.log(`fuzzed buffers: seed ${seed}`);
-    const random = randomFrom(seed);
+    console.log(`fuzzed buffers: SEED=${SEED}`);
+    const random = randomFrom(SEED);
     const buffer = shared(good);
     const bytes = new Uint8Array(buffer);
     const outcome = { refused: 0, used: 0 };
@@ -86,7 +84,7 @@ describe.each(modes)('%s', (_, options) => {
       damage(buffer, good, random);
       const before = performance.now();
       let heap: Heap | undefined;
-      const where = `seed ${seed}, run ${run}`;
+      const where = `SEED=${SEED}, run ${run}`;
       if (attempt(where, () => (heap = Heap.attach(buffer)))) {
         use(heap!, where);
         outcome.used++;

@@ -7,20 +7,27 @@
  */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { SEED } from '../random.ts';
 import { type Built, load, type Mutation } from './engine/build.ts';
 import type { Budget, Explored, Explorer } from './engine/explore.ts';
 import type { Scenario } from './engine/scenario.ts';
 
 const DEFAULT_SCHEDULES = 200_000;
 const scale = Number(process.env.SCHEDULES ?? DEFAULT_SCHEDULES) / DEFAULT_SCHEDULES;
-const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 30));
 const replay = process.env.REPLAY;
 
 /** A budget for 200,000 schedules in all, made larger or smaller. */
 function scaled(budget: Budget): Budget {
   const { random = 0, races = 0, pct = 0, most = 0 } = budget;
   const times = (count: number): number => Math.ceil(count * scale);
-  return { ...budget, seed, random: times(random), races: times(races), pct: times(pct), most: times(most) };
+  return {
+    ...budget,
+    seed: SEED,
+    random: times(random),
+    races: times(races),
+    pct: times(pct),
+    most: times(most),
+  };
 }
 
 /** The explorer of a scenario. */
@@ -34,7 +41,7 @@ export function exploreAll(
   scenarios: Readonly<Record<string, Scenario>>,
   budget: Budget,
 ): void {
-  describe(`${file}, from seed ${seed}`, () => {
+  describe(`${file}, SEED=${SEED}`, () => {
     let built: Built;
     let schedules = 0;
     let began = 0;
@@ -70,7 +77,7 @@ export function crashAll(
   scenarios: Readonly<Record<string, Scenario>>,
   pending: readonly string[] = [],
 ): void {
-  describe(`${file}: a thread dies, from seed ${seed}`, () => {
+  describe(`${file}: a thread dies, SEED=${SEED}`, () => {
     let built: Built;
     let deaths = 0;
     beforeAll(async () => {
@@ -96,7 +103,7 @@ export function crashAll(
       test(`${name}: while others are at work`, () => {
         const explorer = explorerOf(built, `${name}.amid`);
         if (replay !== undefined) return void explorer.again(replay);
-        deaths += explorer.passed(explorer.kill(Math.ceil(KILLS * scale), seed)).schedules;
+        deaths += explorer.passed(explorer.kill(Math.ceil(KILLS * scale), SEED)).schedules;
       });
     }
   });

@@ -11,6 +11,7 @@ import { oneOf } from '../../src/structs/one-of.ts';
 import { ref } from '../../src/structs/reference.ts';
 import { bool, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64 } from '../../src/structs/scalars.ts';
 import { type StructType, struct } from '../../src/structs/struct.ts';
+import { SEED } from '../random.ts';
 
 /** A field and how C declares one: `int32_t name`, `double name[3]`. */
 interface Declared {
@@ -93,9 +94,8 @@ if (cc === undefined)
   console.warn('c-layout: skipped, because this system has no C compiler (cc, gcc or clang)');
 
 test.skipIf(cc === undefined)(`${STRUCTS} generated structs lie as the C compiler lays them out`, () => {
-  const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
-  console.log(`c-layout: seed ${seed} (SEED=${seed} runs it again)`);
-  const { types, source } = declareAll(seed);
+  console.log(`c-layout: SEED=${SEED}`);
+  const { types, source } = declareAll(SEED);
   const prints = types.flatMap(({ name, fields }) => [
     `  printf("${name} %zu %zu", sizeof(struct ${name}), _Alignof(struct ${name}));`,
     ...fields.map((field) => `  printf(" %zu", offsetof(struct ${name}, ${field.name}));`),
