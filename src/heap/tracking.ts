@@ -36,9 +36,6 @@ export interface LeakGroup {
 }
 
 const UNTRACKED = '(another thread, or before tracking)';
-/** The library's folder, as a URL; none in a bundle, whose one file has the callers' code too. */
-const LIBRARY = /^.*\/(?=heap\/tracking\.[jt]s)/.exec(import.meta.url)?.[0];
-
 /** Notes where this thread's blocks come from. Made by `heap.track()`. */
 export class Tracker implements HeapCore {
   /** While set, the site of every allocation, instead of its call site. */
@@ -127,14 +124,19 @@ export class Tracker implements HeapCore {
 /** The innermost line of the stack that is not this library's. */
 function callSite(): string {
   const lines = (new Error().stack ?? '').split('\n').filter((text) => /:\d+/.test(text));
-  if (LIBRARY === undefined) return lines.map(trimmed).join(' ← ');
-  const line = lines.find((text) => !text.includes(LIBRARY) && !text.includes(PATH)) ?? lines.at(-1) ?? '';
-  return trimmed(line);
+  const library = libraryIn(lines[0] ?? '');
+  if (library === undefined) return lines.map(trimmed).join(' ← ');
+  return trimmed(lines.find((text) => !text.includes(library)) ?? lines.at(-1)!);
+}
+
+/**
+ * The library's folder as this trace spells it, from the line of this very file: a URL or a path, of what was built
+ * or, through source maps, of what it was built of. None in a bundle, whose one file has the callers' code too.
+ */
+function libraryIn(own: string): string | undefined {
+  return /[^(@]*\/(?=heap\/tracking\.[jt]s)/.exec(own)?.[0];
 }
 
 function trimmed(line: string): string {
   return line.trim().replace(/^at /, '');
 }
-
-/** The library's folder as stack traces of transpiled code show it. */
-const PATH = LIBRARY === undefined ? '' : decodeURIComponent(new URL(LIBRARY).pathname);

@@ -19,10 +19,12 @@
  * A worker that ends in the middle of its work (an aborted task, `destroy`, `close({ force: true })`,
  * `process.exit`, an error outside a task, a JavaScript heap that is full) is reaped once its thread has ended:
  * at the 'exit' of the raw Worker. Piscina's 'workerDestroy' comes when it calls `terminate()`, and the thread
- * writes on after that. `destroy` and `close` resolve when all threads of the pool have ended and are reaped.
+ * writes on after that. `destroy` and `close` resolve when all threads of the pool have ended and are reaped; on
+ * Node before 24 they first wait, 2 s at most, for threads that still load their file.
  */
 
 import { availableParallelism } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { DetachedError, TooManyThreadsError } from '../errors.ts';
@@ -36,6 +38,17 @@ export { currentHeap, heapTask } from './current-heap.ts';
 
 type PiscinaOptions = NonNullable<ConstructorParameters<typeof Piscina>[0]>;
 type CloseOptions = Parameters<Piscina['close']>[0];
+
+/**
+ * Node before 24 ends the whole process when a thread is terminated while it links an ES module for `require`,
+ * by which Piscina's threads first try to load their file: "v8::Module::IsGraphAsync must be used on an
+ * instantiated module".
+ */
+const LOADING_IS_DELICATE =
+  (process.features as { readonly require_module?: boolean }).require_module === true &&
+  Number.parseInt(process.versions.node, 10) < 24;
+/** How long the end of a pool waits for threads that load, in ms: a file may never be done with that. */
+const LOADED_WITHIN_MS = 2000;
 
 /** What `createHeapPool` takes: a heap and any option of Piscina. */
 export interface HeapPoolOptions extends PiscinaOptions, WatchOptions {
@@ -53,6 +66,8 @@ export class HeapPool<T = any, R = any> extends Piscina<T, R> {
   readonly #watchOptions: WatchOptions;
   /** The workers that are watched, each until its thread has ended. */
   readonly #ends = new Map<Worker, Promise<void>>();
+  /** Those of them that have not loaded their file yet. */
+  readonly #loading = new Map<Worker, Promise<void>>();
 
   /** See {@link createHeapPool}. */
   constructor(options: HeapPoolOptions) {
@@ -86,12 +101,14 @@ export class HeapPool<T = any, R = any> extends Piscina<T, R> {
 
   /** As Piscina's, and resolves when the threads have ended whose tasks were aborted, too. */
   override async destroy(): Promise<void> {
+    if (LOADING_IS_DELICATE && this.#loading.size > 0) await this.#allLoaded();
     await super.destroy();
     await this.#allEnded();
   }
 
   /** As Piscina's, and resolves when the threads have ended whose tasks were aborted, too. */
   override async close(options?: CloseOptions): Promise<void> {
+    if (LOADING_IS_DELICATE && this.#loading.size > 0) await this.#allLoaded();
     await super.close(options);
     await this.#allEnded();
   }
@@ -107,7 +124,20 @@ export class HeapPool<T = any, R = any> extends Piscina<T, R> {
         worker,
         end.then(() => void this.#ends.delete(worker)),
       );
+      // The first that a thread says is that it is ready.
+      const said = new Promise<void>((resolve) => worker.once('message', () => resolve()));
+      this.#loading.set(
+        worker,
+        Promise.race([said, end]).then(() => void this.#loading.delete(worker)),
+      );
     }
+  }
+
+  async #allLoaded(): Promise<void> {
+    const enough = new AbortController();
+    const patience = sleep(LOADED_WITHIN_MS, undefined, enough).catch(() => {});
+    await Promise.race([Promise.all(this.#loading.values()), patience]);
+    enough.abort();
   }
 
   async #allEnded(): Promise<void> {

@@ -1,7 +1,17 @@
 /** The matrix command: what it is told, what it runs where, and what it makes of that. */
 
 import { execFile } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
@@ -107,6 +117,40 @@ describe('a run', () => {
     const outcome = await runTests(ROOT, { ...node, name: 'bun' }, ['test/memory/layout.test.ts'], () => {});
     expect(JSON.stringify(outcome.failures)).toContain(`the tests run on ${HERE} instead of bun`);
   });
+
+  test('in which a process dies or fails tells of it, and what is not touched by that counts', async () => {
+    const root = mkdtempSync(join(tmpdir(), 'sabheap-matrix-test-'));
+    try {
+      for (const each of ['node_modules', 'workers']) symlinkSync(ROOT + each, join(root, each), 'dir');
+      mkdirSync(join(root, 'test/memory'), { recursive: true });
+      const write = (name: string, body: string): string => {
+        const source = `import { test } from 'vitest';\ntest('one', async () => { ${body} });\n`;
+        writeFileSync(join(root, `test/memory/${name}.test.ts`), source);
+        return `test/memory/${name}.test.ts`;
+      };
+      const files = [
+        write('fine', ''),
+        write(
+          'dies',
+          `await new Promise((go) => setTimeout(go, 100));
+           (await import('node:fs')).writeSync(2, 'FATAL ERROR: on purpose\\n');
+           process.abort();`,
+        ),
+        write('rejects', `void Promise.reject(new Error('nobody awaits this'));`),
+        write('fails', `throw new Error('a test');`),
+      ];
+      const outcome = await runTests(root, node, files, () => {});
+      expect(outcome.passed.conformance).toBe(2);
+      const told = outcome.failures.map(({ file, test, reason }) => `${file} ${test} ${reason}`).sort();
+      expect(told).toEqual([
+        ' (outside any test) nobody awaits this',
+        expect.stringMatching(/^test\/memory\/dies\.test\.ts \(did not end\) .*FATAL ERROR: on purpose/),
+        'test/memory/fails.test.ts one a test',
+      ]);
+    } finally {
+      rmSync(root, { recursive: true, force: true });
+    }
+  }, 600_000);
 
   test('that does not start is a failure', async () => {
     const broken: Runtime = { ...node, command: ['/no/such/binary'] };

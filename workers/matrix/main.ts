@@ -36,20 +36,23 @@ async function runOn(name: RuntimeName, files: readonly string[]): Promise<Outco
   try {
     runtime = await installRuntime(ROOT, name);
   } catch (error) {
-    return notThere(name, (error as Error).message);
+    const none: Runtime = { name, version: '(none)', command: [''] };
+    return noOutcome(none, '(install)', (error as Error).message);
   }
   const format = `${name} ${runtime.version} {bar} {value}/{total} files, {duration_formatted}`;
   const bar = new SingleBar({ format, noTTYOutput: true, notTTYSchedule: 10_000 });
   bar.start(files.length, 0);
   try {
     return await runTests(ROOT, runtime, files, (done) => bar.update(done));
+  } catch (error) {
+    // The others go on.
+    return noOutcome(runtime, '(the run)', (error as Error).message);
   } finally {
     bar.stop();
   }
 }
 
-function notThere(name: RuntimeName, reason: string): Outcome {
+function noOutcome(runtime: Runtime, test: string, reason: string): Outcome {
   const passed = Object.fromEntries(SUITES.map((suite) => [suite, 0])) as Outcome['passed'];
-  const runtime: Runtime = { name, version: '(none)', command: [''] };
-  return { runtime, seconds: 0, passed, failures: [{ file: '', test: '(install)', reason }], skips: [] };
+  return { runtime, seconds: 0, passed, failures: [{ file: '', test, reason }], skips: [] };
 }

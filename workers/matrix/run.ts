@@ -1,7 +1,7 @@
 /** The tests on one runtime: a Vitest of its own, which that runtime runs. Its report is read line by line. */
 
-import { spawn } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { exceptionFor, exceptionsOn, whyLeftOut } from './exceptions.ts';
@@ -25,9 +25,13 @@ export interface Outcome {
   readonly skips: readonly Remark[];
 }
 
-/** After how long without a line of its report a run counts as hanging, in ms. */
-const PATIENCE_MS = 300_000;
+/** After how long without a line of its report a run counts as hanging, in ms: longer than a test may take. */
+const PATIENCE_MS = 900_000;
 const LOOK_EVERY_MS = 500;
+/** What Vitest's own end leaves running is ended so much later, in ms. */
+const GRACE_MS = 5000;
+/** Kept of what the processes say. */
+const MOST_COMPLAINTS = 100_000;
 
 /**
  * Runs test files on a runtime.
@@ -56,7 +60,7 @@ export async function runTests(
     // Told of no file, Vitest would run all.
     const problem = loaded.length > 0 ? await runVitest(root, runtime, loaded, report, tell) : undefined;
     const lines = readReport(report);
-    const failures = [...failuresOf(lines), ...staleExceptions(runtime, loaded, lines)];
+    const failures = [...failuresOf(lines), ...staleExceptions(runtime, lines)];
     if (problem !== undefined) failures.push(...cutShort(lines, problem));
     const seconds = (performance.now() - began) / 1000;
     const skips = [...leftOut, ...skipsOf(runtime, lines)];
@@ -92,35 +96,59 @@ function runVitest(
   });
   let complaints = '';
   child.stderr.on('data', (text) => {
-    complaints = (complaints + text).slice(-2000);
+    complaints = (complaints + text).slice(-MOST_COMPLAINTS);
   });
-  const end = (): void => void process.kill(-child.pid!, 'SIGKILL');
+  const end = (): void => endGroup(child);
   process.on('exit', end);
   return new Promise((resolve) => {
-    let [seen, seenAt, hangs] = [0, performance.now(), false];
+    let [seen, seenAt] = [0, performance.now()];
+    let grace: NodeJS.Timeout | undefined;
+    const settle = (problem: string | undefined): void => {
+      clearInterval(timer);
+      clearTimeout(grace);
+      process.off('exit', end);
+      resolve(problem);
+    };
     const timer = setInterval(() => {
       const lines = readReport(report);
       onFile(lines.filter(({ kind }) => kind === 'end').length);
       if (lines.length > seen) [seen, seenAt] = [lines.length, performance.now()];
-      if (performance.now() - seenAt < PATIENCE_MS || hangs) return;
-      hangs = true;
+      if (performance.now() - seenAt < PATIENCE_MS) return;
       end();
+      settle(`no sign of life for ${PATIENCE_MS / 1000} s`);
     }, LOOK_EVERY_MS);
-    const settle = (problem: string | undefined): void => {
-      clearInterval(timer);
-      process.off('exit', end);
-      resolve(problem);
-    };
     child.on('error', ({ message }) => settle(message));
+    child.on('exit', () => {
+      grace = setTimeout(end, GRACE_MS);
+    });
     // A binary that cannot be started closes too: after its error the report is gone.
     child.on('close', (code, signal) => {
-      if (child.pid === undefined) return;
-      const ended = readReport(report).filter(({ kind }) => kind === 'end').length;
-      if (hangs) settle(`no sign of life for ${PATIENCE_MS / 1000} s`);
-      else if (ended < files.length) settle(`Vitest ended with ${signal ?? code}: ${complaints.trim()}`);
-      else settle(undefined);
+      if (child.pid === undefined || !existsSync(report)) return;
+      const lines = readReport(report);
+      const ended = lines.filter(({ kind }) => kind === 'end').length;
+      const isTold = code === 0 || lines.some(({ kind }) => kind === 'failed');
+      if (ended === files.length && isTold) settle(undefined);
+      else settle(`ended with ${signal ?? code}: ${lastWords(complaints)}`);
     });
   });
+}
+
+/** Ends a process that leads a group, and all others of it. */
+function endGroup({ pid }: ChildProcess): void {
+  try {
+    process.kill(-pid!, 'SIGKILL');
+  } catch {
+    // There is none any more.
+  }
+}
+
+/** Of what processes have said: the line on which one of them gave up, else the last. */
+function lastWords(complaints: string): string {
+  const lines = complaints.split('\n').filter((line) => line.trim() !== '');
+  const end = lines.find((line) =>
+    /^FATAL ERROR|panicked at|panic:|Segmentation|[Oo]ut of memory/.test(line),
+  );
+  return (end ?? lines.at(-1) ?? 'it said nothing').trim();
 }
 
 function readReport(path: string): ReportLine[] {
@@ -139,9 +167,12 @@ function countPassed(lines: readonly ReportLine[]): Record<Suite, number> {
 }
 
 function failuresOf(lines: readonly ReportLine[]): Remark[] {
-  return lines.flatMap((line) =>
-    line.kind === 'failed' ? [{ file: line.file, test: line.test, reason: line.reason ?? '' }] : [],
-  );
+  return lines.flatMap((line) => {
+    if (line.kind !== 'failed') return [];
+    const { file, test, reason = '' } = line;
+    // A process of Vitest's that died: the file that it was at says so.
+    return file === '' && reason.startsWith('[vitest-pool]') ? [] : [{ file, test, reason }];
+  });
 }
 
 function skipsOf({ name }: Runtime, lines: readonly ReportLine[]): Remark[] {
@@ -152,12 +183,9 @@ function skipsOf({ name }: Runtime, lines: readonly ReportLine[]): Remark[] {
   });
 }
 
-/** Exceptions that no test of the files needs. */
-function staleExceptions(
-  { name }: Runtime,
-  files: readonly string[],
-  lines: readonly ReportLine[],
-): Remark[] {
+/** Exceptions that no test needs of the files that have ended. */
+function staleExceptions({ name }: Runtime, lines: readonly ReportLine[]): Remark[] {
+  const files = lines.flatMap(({ kind, file }) => (kind === 'end' ? [file] : []));
   const used = new Set(
     lines.flatMap((line) => (line.kind === 'skipped' ? exceptionFor(name, line.file, line.test) : undefined)),
   );

@@ -14,7 +14,7 @@ export const SUITES: readonly Suite[] = ['conformance', 'containers', 'threads',
 
 /** The first pattern that fits a file's path under test/ says where it belongs; no pattern: it is not run. */
 const PLACES: readonly (readonly [Suite, RegExp])[] = [
-  ['kills', /^heap\/(watch|reap)\.|^containers\/killed-|^threads\/pool-deaths\./],
+  ['kills', /^workers\/referee\.|^heap\/(watch|reap)\.|^containers\/killed-|^threads\/pool-deaths\./],
   [
     'threads',
     /^(threads|platform)\/|^(?!browser)[^/]+\/.*threads\.test|^heap\/(roots-race|hand-off|sharing)\.|racing/,

@@ -1,11 +1,13 @@
 /**
  * The referee: starts the workers of a stress run, kills them at random and starts others, and checks in the
- * end that nothing was lost, doubled or spoilt. It sees every death at the 'exit' of the worker.
+ * end that nothing was lost, doubled or spoilt. It sees every death at the 'exit' of the worker,
+ * or soon after where that comes early.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { type AllocatorStats, Heap, MiB, NULL } from '../../src/index.ts';
+import { EXITS_EARLY, type Kills, wayToDie } from './deaths.ts';
 import type { StressOptions } from './options.ts';
 import { randomFrom, type Scenario } from './scenario.ts';
 import { freeLeftBehind } from './scenarios/blocks.ts';
@@ -30,14 +32,6 @@ const HANGS_MS = 20_000;
 
 /** Each seat's part, however slow the machine. */
 const LEAST_OPERATIONS = 200;
-
-/** How workers were ended. */
-export interface Kills {
-  terminated: number;
-  exited: number;
-  threw: number;
-  exhausted: number;
-}
 
 /** What the run came to. */
 export interface StressReport {
@@ -158,7 +152,7 @@ export class Referee {
       seated.operations = operations;
     });
     worker.on('error', (error: Error & { code?: string }) => this.#judge(seat, seated, error));
-    worker.on('exit', () => this.#ended(seat, seated));
+    worker.on('exit', () => void this.#exited(seat, seated));
   }
 
   /** An error that was not ordered is a difference. */
@@ -170,8 +164,10 @@ export class Referee {
     );
   }
 
-  #ended(seat: number, seated: Seated): void {
+  async #exited(seat: number, seated: Seated): Promise<void> {
     const { fate, threadId } = seated;
+    const deadline = performance.now() + (EXITS_EARLY ? HANGS_MS / 2 : 0);
+    while (this.#isAttached(threadId) && performance.now() < deadline) await sleep(5);
     this.#seated[seat] = undefined;
     this.#operations += Math.max(seated.operations, this.#seats.at(seat).operations.load());
     if (fate === undefined && this.#differences.length === 0) {
@@ -183,7 +179,7 @@ export class Referee {
 
   /** What kept the heap from reaping comes out when it is told to once more. */
   #expectReaped(threadId: number): void {
-    if (this.#heap.threads().every((thread) => thread.threadId !== threadId)) return;
+    if (!this.#isAttached(threadId)) return;
     try {
       this.#heap.reap(threadId, { reclaim: true });
       this.#differences.push(`thread ${threadId} was reaped only when told to`);
@@ -192,21 +188,21 @@ export class Referee {
     }
   }
 
+  #isAttached(threadId: number): boolean {
+    return this.#heap.threads().some((thread) => thread.threadId === threadId);
+  }
+
   #killOne(): void {
     const seat = this.#random(this.#options.threads);
     const seated = this.#seated[seat];
     if (seated === undefined || seated.fate !== undefined) return;
     // Few die at their start; the others have left something to find.
     if (this.#seats.at(seat).operations.load() < this.#random(1000) && this.#random(50) > 0) return;
-    const chance = this.#random(100);
-    if (chance < 60) {
-      seated.fate = 'terminated';
-      void seated.worker.terminate();
-    } else {
-      seated.fate = chance < 78 ? 'exited' : chance < 97 ? 'threw' : 'exhausted';
-      this.#seats.at(seat).order.store({ exited: EXIT, threw: THROW, exhausted: EXHAUST }[seated.fate]);
-    }
-    this.#kills[seated.fate]++;
+    const way = wayToDie(this.#random(100));
+    if (way === 'terminated') void seated.worker.terminate();
+    else this.#seats.at(seat).order.store({ exited: EXIT, threw: THROW, exhausted: EXHAUST }[way]);
+    seated.fate = way;
+    this.#kills[way]++;
   }
 
   #findHanging(): void {

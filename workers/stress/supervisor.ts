@@ -7,6 +7,7 @@ import { fork } from 'node:child_process';
 import { clearLine, cursorTo } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../user-error.ts';
+import { NOTE, whyNoKills } from './deaths.ts';
 import { optionsAsText, type StressOptions } from './options.ts';
 import type { StressReport } from './referee.ts';
 
@@ -23,15 +24,19 @@ const LEAST_RATE = 0.5;
  *
  * @param command how the user starts such a run: to say how it is started again
  * @param log where progress goes that is not drawn on a terminal
- * @throws UserError when anything was not as it has to be, with the command that does the same again
+ * @throws UserError when anything was not as it has to be, with the command that does the same again; or when
+ * there are to be kills and this runtime cannot prove a death
  */
 export async function printStress(
   options: StressOptions,
   command: string,
   log: (line: string) => void,
 ): Promise<void> {
-  const { threads, seconds, seed, json, allocator, only } = options;
+  const { threads, seconds, kill, seed, json, allocator, only } = options;
+  const problem = kill > 0 ? whyNoKills() : undefined;
+  if (problem !== undefined) throw new UserError(problem);
   console.error(`${threads} threads for ${seconds} s on ${allocator}, seed ${seed}: ${only.join(', ')}`);
+  if (kill > 0 && NOTE !== undefined) console.error(NOTE);
   const again = `again: ${command} ${optionsAsText(options)}`;
   let report: StressReport;
   try {
