@@ -145,6 +145,20 @@ export class ClosedError extends SabheapError {
   }
 }
 
+/**
+ * A block is of a kind that this program has no code for: its bundle leaves out the containers that the program
+ * does not use. The block stays, whole; a thread that has the code can drop it.
+ */
+export class UnknownKindError extends SabheapError {
+  /** @param kind of what kind it is, as people say it: `'SharedMap'` */
+  constructor(address: number, kind: string) {
+    super(
+      `the block at ${hex(address)} cannot be dropped: this bundle has no code for its kind, ${kind}. ` +
+        'Import it in this program and use it, or let a thread drop it that does',
+    );
+  }
+}
+
 /** A ring has another producer or consumer: it takes one of each. */
 export class RoleTakenError extends SabheapError {
   constructor(role: string, address: number, threadName: string) {

@@ -73,6 +73,7 @@ export {
   RoleTakenError,
   SabheapError,
   TooManyThreadsError,
+  UnknownKindError,
   UseAfterMoveError,
   WrongThreadError,
 } from './errors.ts';
@@ -92,7 +93,7 @@ export { Memory, type ViewConstructor } from './memory/memory.ts';
 export { type RuntimeSupport, runtimeSupport } from './memory/support.ts';
 export { array, bytes } from './structs/array-field.ts';
 export { type AtomicCell, atomic, type WaitableCell } from './structs/atomic-cell.ts';
-export { contentOf } from './structs/drop.ts';
+export { contentOf, dropOrFree, type UnknownBlock } from './structs/drop.ts';
 export type { Field } from './structs/field.ts';
 export type { FixedArray } from './structs/fixed-array.ts';
 export type { AnyStructType, InferView, Init, View } from './structs/inference.ts';

@@ -32,7 +32,7 @@ import type { ContainerStore } from '../containers/store.ts';
 import type { Address } from '../memory/address.ts';
 import { atomicLoad, atomicStore, compareExchange } from '../memory/atomics.ts';
 import { checkInteger } from '../memory/layout.ts';
-import { type Dropper, kindWord, registerKind } from '../structs/drop.ts';
+import { type Dropper, registerKind } from '../structs/drop.ts';
 import { checkField, type Field } from '../structs/field.ts';
 import * as cells from './channel-cells.ts';
 import { ChannelCells } from './channel-cells.ts';
@@ -66,7 +66,7 @@ const AGAIN: unique symbol = Symbol('again');
 const INHERITED: unique symbol = Symbol('inherited');
 
 const SHAPE: QueueShape = {
-  kind: registerKind(kindWord('CHAN'), 'Channel', dropChannel),
+  kind: registerKind('CHAN', dropChannel),
   name: 'a channel',
   stateBytes: STATE_BYTES,
 };

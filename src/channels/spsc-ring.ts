@@ -31,7 +31,7 @@ import { HeapCorruptionError, RoleTakenError } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
 import { atomicLoad, atomicStore, compareExchange } from '../memory/atomics.ts';
 import { checkInteger } from '../memory/layout.ts';
-import { type Dropper, kindWord, registerKind } from '../structs/drop.ts';
+import { type Dropper, registerKind } from '../structs/drop.ts';
 import { checkField, type Field } from '../structs/field.ts';
 import { type Received, type Sent, strideOf } from './item.ts';
 import { CLOSED, ENDED, FULL_UP, NONE, Queue, SENT } from './queue.ts';
@@ -50,7 +50,7 @@ const POSITION_MASK = 0x7fffffff;
 const SLEEPERS = 1;
 
 const SHAPE: QueueShape = {
-  kind: registerKind(kindWord('SPSC'), 'SpscRing', dropRing),
+  kind: registerKind('SPSC', dropRing),
   name: 'a ring',
   stateBytes: 0,
 };

@@ -25,7 +25,6 @@ import { BrokenBarrierError, LockTimeoutError } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
 import { atomicAdd, atomicLoad, atomicStore, compareExchange, notify } from '../memory/atomics.ts';
 import { checkInteger } from '../memory/layout.ts';
-import { kindWord } from '../structs/drop.ts';
 import type { AsyncWaitOptions, WaitOptions } from '../sync/async-sleep.ts';
 import { Thread } from '../sync/thread.ts';
 import { awaitTurn, awaitTurnAsync, DONE, type Turn, timeoutOf } from '../sync/turn.ts';
@@ -54,7 +53,7 @@ const SPINS = 11;
 /** How often who waits looks whether a member has died, in ms: about once a slice. */
 const LOOK_MS = 40;
 
-const KIND = registerPlainKind(kindWord('BARR'), 'Barrier');
+const KIND = registerPlainKind('BARR');
 
 /** What `wait` says. */
 export interface BarrierTurn {

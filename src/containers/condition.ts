@@ -23,7 +23,6 @@
 import { hex, LockTimeoutError } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
 import { atomicAdd, atomicLoad, compareExchange, notify } from '../memory/atomics.ts';
-import { kindWord } from '../structs/drop.ts';
 import { type Field, show } from '../structs/field.ts';
 import type { AsyncWaitOptions, WaitOptions } from '../sync/async-sleep.ts';
 import { awaitTurn, awaitTurnAsync, DONE, type Turn, timeoutOf } from '../sync/turn.ts';
@@ -38,7 +37,7 @@ const MUTEX = 3;
 const BYTES = 16;
 const EVERYBODY = 0x7fffffff;
 
-const KIND = registerPlainKind(kindWord('COND'), 'Condition');
+const KIND = registerPlainKind('COND');
 
 /** Threads wait here for a change of what a mutex guards. */
 export class Condition extends Primitive {

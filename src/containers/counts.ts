@@ -31,7 +31,7 @@
 import { HeapCorruptionError, hex, LockTimeoutError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
 import { atomicLoad, atomicStore, compareExchange, wait } from '../memory/atomics.ts';
-import { type Dropper, kindWord, registerKind } from '../structs/drop.ts';
+import { type Dropper, registerKind } from '../structs/drop.ts';
 import {
   ADD,
   clearDeed,
@@ -67,16 +67,16 @@ const SPIN_ROUNDS = 8;
 const FIRST_NAP_MS = 0.05;
 
 /** The kind word of what Arcs share. */
-export const TARGET_KIND: number = registerKind(kindWord('ARC_'), 'Arc target', (dropper, address) => {
+export const TARGET_KIND: number = registerKind('ARC_', (dropper, address) => {
   // It was its thread's own: a thread died while it dropped it.
   endPayload(dropper, address as Address);
 });
 /** Its kind word once the payload was dropped. */
-const ENDED: number = registerKind(kindWord('ARCX'), 'ended Arc target', (dropper, address) => {
+const ENDED: number = registerKind('ARCX', (dropper, address) => {
   dropper.free(address);
 });
 /** The kind word of an Arc's reference. */
-export const STRONG_KIND: number = registerKind(kindWord('AREF'), 'Arc', (dropper, address) => {
+export const STRONG_KIND: number = registerKind('AREF', (dropper, address) => {
   const store = storeOf(dropper);
   const target = targetOf(store, address);
   if (target !== NULL) {
@@ -86,7 +86,7 @@ export const STRONG_KIND: number = registerKind(kindWord('AREF'), 'Arc', (droppe
   dropper.free(address);
 });
 /** The kind word of a Weak's reference. */
-export const WEAK_KIND: number = registerKind(kindWord('AWEK'), 'Weak', (dropper, address) => {
+export const WEAK_KIND: number = registerKind('AWEK', (dropper, address) => {
   const store = storeOf(dropper);
   const target = targetOf(store, address);
   if (target !== NULL) {

@@ -13,7 +13,7 @@ import { OutOfMemoryError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
 import type { ViewConstructor } from '../memory/memory.ts';
 import { typedArrayOf } from '../structs/array-field.ts';
-import { Dropper, dropBlock, kindWord, registerKind } from '../structs/drop.ts';
+import { Dropper, dropBlock, registerKind } from '../structs/drop.ts';
 import type { BoundField, Field } from '../structs/field.ts';
 import { registerLayout } from '../structs/schema.ts';
 import { clearDeed, noteMove } from '../sync/deed.ts';
@@ -21,7 +21,7 @@ import { HEADER_BYTES, layHeader } from './container.ts';
 import { swapOwned } from './owning-cell.ts';
 import { type ContainerStore, homeOf } from './store.ts';
 
-const STAGED = registerKind(kindWord('STGD'), 'a staged element', (dropper, address) => {
+const STAGED = registerKind('STGD', (dropper, address) => {
   const hash = dropper.store.memory.u32[(address >>> 2) + 1]!;
   dropper.pushOwned(dropper.owningOf(hash), address + HEADER_BYTES);
   dropper.free(address);

@@ -19,7 +19,7 @@
  */
 
 import { alignUp } from '../memory/address.ts';
-import { type DropBlock, type Dropper, kindWord, OWNED_HEADER_BYTES, registerKind } from '../structs/drop.ts';
+import { type DropBlock, type Dropper, OWNED_HEADER_BYTES, registerKind } from '../structs/drop.ts';
 import type { Field } from '../structs/field.ts';
 import { ScalarField } from '../structs/scalars.ts';
 
@@ -218,8 +218,8 @@ function dropEntryWith(valueAt: number): DropBlock {
   };
 }
 
-const NEAR_ENTRY = registerKind(kindWord('ENT4'), 'an entry of a SharedMap', dropEntryWith(4));
-const FAR_ENTRY = registerKind(kindWord('ENT8'), 'an entry of a SharedMap', dropEntryWith(8));
+const NEAR_ENTRY = registerKind('ENT4', dropEntryWith(4));
+const FAR_ENTRY = registerKind('ENT8', dropEntryWith(8));
 
 /** The kind word of the entries of a map whose values own. */
 export function entryKind({ valueAt }: Shape): number {
@@ -233,6 +233,6 @@ function freeSlots(dropper: Dropper, word: number): void {
 }
 
 /** The kind word of a SharedMap. */
-export const MAP_KIND: number = registerKind(kindWord('MAP_'), 'SharedMap', dropMap);
+export const MAP_KIND: number = registerKind('MAP_', dropMap);
 /** The kind word of a SharedSet: a map without values. */
-export const SET_KIND: number = registerKind(kindWord('SET_'), 'SharedSet', dropMap);
+export const SET_KIND: number = registerKind('SET_', dropMap);

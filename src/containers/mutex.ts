@@ -18,7 +18,6 @@
 import { BlockingNotAllowedError, NotOwnerError } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
 import type { Memory } from '../memory/memory.ts';
-import { kindWord } from '../structs/drop.ts';
 import type { Field } from '../structs/field.ts';
 import type { AnyStructType, FieldInit, Init } from '../structs/inference.ts';
 import { GUARD } from '../structs/place.ts';
@@ -45,7 +44,7 @@ const VALUE = 24;
 
 const RECOVERED = 1;
 
-const KIND = registerOwningKind(kindWord('MUTX'), 'Mutex', VALUE);
+const KIND = registerOwningKind('MUTX', VALUE);
 
 /** Types only: the field behind a handle. */
 declare const guards: unique symbol;

@@ -15,7 +15,6 @@
 import { BlockingNotAllowedError } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
 import { atomicLoad, atomicStore } from '../memory/atomics.ts';
-import { kindWord } from '../structs/drop.ts';
 import type { AsyncWaitOptions, WaitOptions } from '../sync/async-sleep.ts';
 import type { Lock } from '../sync/lock.ts';
 import { timeoutOf } from '../sync/turn.ts';
@@ -27,7 +26,7 @@ const LOCK = 8;
 const DONE_WORD = 4;
 const BYTES = 24;
 
-const KIND = registerPlainKind(kindWord('ONCE'), 'Once');
+const KIND = registerPlainKind('ONCE');
 
 /** Runs something exactly once over all threads. */
 export class Once extends Primitive {

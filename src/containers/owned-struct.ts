@@ -15,7 +15,7 @@
 import { OutOfMemoryError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
 import { type Binding, openBinding } from '../structs/binding.ts';
-import { dropBlock, dropOwned, kindWord, registerKind } from '../structs/drop.ts';
+import { dropBlock, dropOwned, registerKind } from '../structs/drop.ts';
 import type { AnyStructType } from '../structs/inference.ts';
 import type { StructStore } from '../structs/store.ts';
 import { assign, loadStruct, StructView } from '../structs/view.ts';
@@ -24,7 +24,7 @@ import { swapOwned } from './owning-cell.ts';
 import { type ContainerStore, homeOf } from './store.ts';
 
 /** The kind word of an owned struct. */
-export const BOX: number = registerKind(kindWord('BOX_'), 'Box', (dropper, address) => {
+export const BOX: number = registerKind('BOX_', (dropper, address) => {
   const hash = dropper.store.memory.u32[(address >>> 2) + 1]!;
   dropper.pushOwned(dropper.owningOf(hash), address + HEADER_BYTES);
   dropper.free(address);

@@ -12,7 +12,7 @@
 
 import { BusyError, hex, OutOfMemoryError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
-import { type DropBlock, kindName, registerKind } from '../structs/drop.ts';
+import { type DropBlock, type KindText, kindName, registerKind } from '../structs/drop.ts';
 import { INSPECT, type Inspector } from '../structs/place.ts';
 import { addressOfHandle, Container, checkHeader, type Handle, layHeader } from './container.ts';
 import type { ContainerStore } from './store.ts';
@@ -131,18 +131,18 @@ export function makeBlock(
 }
 
 /** Registers a kind whose blocks own nothing. */
-export function registerPlainKind(word: number, name: string): number {
-  return registerKind(word, name, (dropper, address) => freeBlock(dropper.store, address as Address));
+export function registerPlainKind(text: KindText): number {
+  return registerKind(text, (dropper, address) => freeBlock(dropper.store, address as Address));
 }
 
 /** Registers a kind whose blocks own what the field at `offset` does, whose layout hash they hold. */
-export function registerOwningKind(word: number, name: string, offset: number): number {
+export function registerOwningKind(text: KindText, offset: number): number {
   const drop: DropBlock = (dropper, address) => {
     const hash = dropper.store.memory.u32[(address >>> 2) + 1]!;
     dropper.pushOwned(dropper.owningOf(hash), address + offset);
     freeBlock(dropper.store, address as Address);
   };
-  return registerKind(word, name, drop);
+  return registerKind(text, drop);
 }
 
 /** Frees a block; its kind word, which other threads' objects look at, says so. */

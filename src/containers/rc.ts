@@ -16,7 +16,7 @@
 import './field-words.ts';
 import { OutOfMemoryError, WrongThreadError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
-import { dropOwned, kindWord, registerKind } from '../structs/drop.ts';
+import { dropOwned, registerKind } from '../structs/drop.ts';
 import type { AnyStructType, Init, View } from '../structs/inference.ts';
 import { layHeader } from './container.ts';
 import { bindingIn, fill } from './owned-struct.ts';
@@ -31,7 +31,7 @@ const PAYLOAD = 24;
 /** The most Rcs or RcWeaks that are counted. */
 const MOST = 2 ** 32 - 1;
 
-const RC: number = registerKind(kindWord('RC__'), 'Rc', (dropper, address) => {
+const RC: number = registerKind('RC__', (dropper, address) => {
   const hash = dropper.store.memory.u32[(address >>> 2) + 1]!;
   dropper.pushOwned(dropper.owningOf(hash), address + PAYLOAD);
   dropper.free(address);

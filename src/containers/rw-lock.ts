@@ -19,7 +19,6 @@
 
 import { BlockingNotAllowedError, NotOwnerError } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
-import { kindWord } from '../structs/drop.ts';
 import type { Field } from '../structs/field.ts';
 import type { FieldInit } from '../structs/inference.ts';
 import { GUARD } from '../structs/place.ts';
@@ -52,7 +51,7 @@ const ALIGN = 64;
 const RECOVERED = 1;
 const WRITING = 2;
 
-const KIND = registerOwningKind(kindWord('RWLK'), 'RwLock', VALUE);
+const KIND = registerOwningKind('RWLK', VALUE);
 
 const SOUND: LockState = Object.freeze({ recovered: false });
 const AFTER_DEATH: LockState = Object.freeze({ recovered: true });

@@ -16,7 +16,6 @@
 
 import type { Address } from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';
-import { kindWord } from '../structs/drop.ts';
 import type { AsyncWaitOptions, WaitOptions } from '../sync/async-sleep.ts';
 import { layPermits, MOST_PERMITS, PERMITS_BYTES, Permits } from '../sync/permits.ts';
 import { timeoutOf } from '../sync/turn.ts';
@@ -24,7 +23,7 @@ import { checkHeader, type Handle, HEADER_BYTES } from './container.ts';
 import { makeBlock, openBlock, Primitive, registerPlainKind, settled } from './primitive.ts';
 import type { ContainerStore } from './store.ts';
 
-const KIND = registerPlainKind(kindWord('SEMA'), 'Semaphore');
+const KIND = registerPlainKind('SEMA');
 
 /** A number of permits, shared by all threads. */
 export class Semaphore extends Primitive {

@@ -20,7 +20,7 @@
 
 import { HeapCorruptionError, hex, OutOfMemoryError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
-import { type Dropper, kindWord, registerKind } from '../structs/drop.ts';
+import { type Dropper, registerKind } from '../structs/drop.ts';
 import { type BoundField, Field, type init, show, type value } from '../structs/field.ts';
 import { INSPECT, type Inspector } from '../structs/place.ts';
 import type { StructStore } from '../structs/store.ts';
@@ -48,7 +48,7 @@ const TEXT = 12;
 const GONE = 0;
 
 const NAME = 'SharedString';
-const STRING = registerKind(kindWord('STR_'), NAME, dropString, true);
+const STRING = registerKind('STR_', dropString);
 
 const AT_START: readonly number[] = Object.freeze([0]);
 

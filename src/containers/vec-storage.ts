@@ -25,7 +25,7 @@
 import { AttachError, HeapCorruptionError, hex, OutOfMemoryError } from '../errors.ts';
 import { ADDRESS_LIMIT, type Address, NULL } from '../memory/address.ts';
 import type { Memory } from '../memory/memory.ts';
-import { type Dropper, kindWord, registerKind } from '../structs/drop.ts';
+import { type Dropper, registerKind } from '../structs/drop.ts';
 import type { Field } from '../structs/field.ts';
 import { Container, checkHeader, layHeader, makeHandle } from './container.ts';
 import type { Elements } from './elements.ts';
@@ -41,7 +41,7 @@ const SELF = 5;
 const VEC_BYTES = 24;
 
 export const VEC_NAME = 'SharedVec';
-export const VEC: number = registerKind(kindWord('VEC_'), VEC_NAME, dropVec);
+export const VEC: number = registerKind('VEC_', dropVec);
 
 /** The least that a data block is made for, in bytes and in elements. */
 const FIRST_BYTES = 32;

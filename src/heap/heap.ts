@@ -30,7 +30,7 @@ import * as addresses from '../memory/address.ts';
 import { type Address, KiB } from '../memory/address.ts';
 import { Memory } from '../memory/memory.ts';
 import { releaseView } from '../structs/deleted-view.ts';
-import { type ArrayCells, dropOrFree, dropTailed, layTail } from '../structs/drop.ts';
+import { type ArrayCells, dropOrFree, dropTailed, layTail, type UnknownBlock } from '../structs/drop.ts';
 import type { AnyStructType, Init, View } from '../structs/inference.ts';
 import { LayoutRegistry } from '../structs/registry.ts';
 import type { StructStore } from '../structs/store.ts';
@@ -545,7 +545,7 @@ export class Heap implements Allocator, StructStore {
   }
 
   #recoveryParts(): RecoveryParts {
-    const drop = (address: Address): void => dropOrFree(this, address);
+    const drop = (address: Address): UnknownBlock[] => dropOrFree(this, address);
     const [slots, lock, allocator] = [this.#slots, this.lock(RECOVERY_LOCK), this.#base];
     return { slots, thread: this.thread, lock, allocator, drop };
   }

@@ -23,6 +23,7 @@ import type { ThreadCached } from '../allocators/thread-cached.ts';
 import { HeapCorruptionError, InvalidFreeError, type SabheapError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';
+import type { UnknownBlock } from '../structs/drop.ts';
 import type { Lock } from '../sync/lock.ts';
 import type { Thread } from '../sync/thread.ts';
 import type { SlotInfo, ThreadSlots } from './slots.ts';
@@ -37,6 +38,11 @@ export interface ReapOptions {
    * What it had shared or sent off stays in any case.
    */
   readonly reclaim?: boolean;
+  /**
+   * For programs that are bundled: what of the library they shall have the code of, to drop blocks of those kinds
+   * (`[SharedMap, Arc, string]`). Naming it here is enough; not looked at when the program runs.
+   */
+  readonly kinds?: readonly object[];
 }
 
 /** What a dead thread left. */
@@ -56,6 +62,12 @@ export interface ReapReport {
   readonly reclaimed: boolean;
   /** Those of `owned` that could not be dropped: they are the calling thread's now, and stay. */
   readonly damaged: readonly DamagedBlock[];
+  /**
+   * Blocks, of `owned` or owned by those, of a kind that this program's bundle has no code for (see
+   * {@link ReapOptions.kinds}): they are the calling thread's now, and stay, with all that they own. A thread that
+   * has the code can `dropOrFree` them.
+   */
+  readonly unknown: readonly UnknownBlock[];
 }
 
 /** A block that was overwritten, so that it cannot be dropped, or something that it owns. */
@@ -70,8 +82,8 @@ export interface RecoveryParts {
   readonly thread: Thread;
   readonly lock: Lock;
   readonly allocator: Locked | ThreadCached;
-  /** Drops a block with all that it owns. */
-  drop(address: Address): void;
+  /** Drops a block with all that it owns. Returns what stays, for want of code. */
+  drop(address: Address): readonly UnknownBlock[];
 }
 
 /**
@@ -142,22 +154,26 @@ export function reapTenant(parts: RecoveryParts, tenant: SlotInfo, reclaim: bool
     lock.release();
   }
   // They are this thread's now: should it die, they are found as what it owned.
-  const damaged = reclaim ? dropAll(parts, left.owned) : [];
-  return { ...report, ...left, damaged };
+  const kept = dropAll(parts, reclaim ? left.owned : []);
+  return { ...report, ...left, ...kept };
 }
 
 /** Drops blocks. One that is damaged does not keep the others. */
-function dropAll(parts: RecoveryParts, addresses: readonly Address[]): DamagedBlock[] {
+function dropAll(
+  parts: RecoveryParts,
+  addresses: readonly Address[],
+): Pick<ReapReport, 'damaged' | 'unknown'> {
   const damaged: DamagedBlock[] = [];
+  const unknown: UnknownBlock[] = [];
   for (const address of addresses) {
     try {
-      parts.drop(address);
+      unknown.push(...parts.drop(address));
     } catch (error) {
       if (!(error instanceof HeapCorruptionError || error instanceof InvalidFreeError)) throw error;
       damaged.push({ address, error });
     }
   }
-  return damaged;
+  return { damaged, unknown };
 }
 
 /** Recovers what all those left that are known to be dead. */
@@ -170,7 +186,14 @@ export function reapDead(parts: RecoveryParts, reclaim: boolean): ReapReport[] {
     .map((tenant) => reapTenant(parts, tenant, reclaim));
 }
 
-const NOTHING = Object.freeze({ returnedBlocks: 0, returnedBytes: 0, owned: [], ownedBytes: 0, damaged: [] });
+const NOTHING = Object.freeze({
+  returnedBlocks: 0,
+  returnedBytes: 0,
+  owned: [],
+  ownedBytes: 0,
+  damaged: [],
+  unknown: [],
+});
 
 /** What a thread reports that was reaped before. */
 export function reapedBefore(wanted: number | SlotTenant): ReapReport {

@@ -6,7 +6,8 @@
  *
  * What has to be done for a block is told by its kind word alone, and what a struct owns by the layout
  * that the heap's registry keeps under the hash: any thread can drop what another one has made. The files
- * of the kinds (`containers/`) say here how theirs are dropped.
+ * of the kinds (`containers/`) say here how theirs are dropped. A bundle has those files that its program uses:
+ * a block of another kind stays, whole, for a thread that can drop it.
  *
  * The rule by which nothing is lost when a thread dies, and nothing dropped twice: a block that owns starts
  * with its kind, from before it owns to after. What it owns is SHARED, so the dead thread's LIVE blocks are
@@ -22,7 +23,7 @@
  * The thread that drops must be the only one that uses what it drops, as with `free`.
  */
 
-import { HeapCorruptionError, hex } from '../errors.ts';
+import { HeapCorruptionError, hex, UnknownKindError } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { LayoutRegistry, RegisteredLayout } from './registry.ts';
@@ -42,17 +43,54 @@ export interface DropStore {
 /** Frees a block of one kind; what it owns goes to `dropper.push`. */
 export type DropBlock = (dropper: Dropper, address: number) => void;
 
-interface Kind {
-  readonly name: string;
-  readonly drop: DropBlock;
-  /** Whether the word behind it is no layout hash. */
-  readonly isText: boolean;
+/** A block that stays, with all that it owns: the thread that was to drop it has no code for its kind. */
+export interface UnknownBlock {
+  readonly address: Address;
+  /** Of what kind it is: `'SharedMap'`. */
+  readonly kind: string;
 }
 
-const kinds = new Map<number, Kind>();
+interface Kind {
+  readonly name: string;
+  /** Undefined where the file is missing that says it. */
+  readonly drop: DropBlock | undefined;
+}
 
-/** A kind word: four characters that can be read in a dump of the heap. */
-export function kindWord(text: string): number {
+/** Every kind by its word: as names alone, since a bundle need not have the file of each. */
+const NAMES = {
+  ARCX: 'ended Arc target',
+  ARC_: 'Arc target',
+  AREF: 'Arc',
+  AWEK: 'Weak',
+  BARR: 'Barrier',
+  BOX_: 'Box',
+  CHAN: 'Channel',
+  COND: 'Condition',
+  ENT4: 'an entry of a SharedMap',
+  ENT8: 'an entry of a SharedMap',
+  MAP_: 'SharedMap',
+  MUTX: 'Mutex',
+  ONCE: 'Once',
+  RC__: 'Rc',
+  RWLK: 'RwLock',
+  SEMA: 'Semaphore',
+  SET_: 'SharedSet',
+  SPSC: 'SpscRing',
+  STGD: 'a staged element',
+  STR_: 'SharedString',
+  VEC_: 'SharedVec',
+} as const;
+
+/** Four characters that can be read in a dump of the heap. */
+export type KindText = keyof typeof NAMES;
+
+const kinds = new Map<number, Kind>(
+  Object.entries(NAMES).map(([text, name]) => [kindWord(text), { name, drop: undefined }]),
+);
+/** The kind whose second word is no layout hash. */
+const STRING = kindWord('STR_' satisfies KindText);
+
+function kindWord(text: string): number {
   const [a = 0, b = 0, c = 0, d = 0] = new TextEncoder().encode(text);
   return (a | (b << 8) | (c << 16) | (d << 24)) >>> 0;
 }
@@ -60,12 +98,14 @@ export function kindWord(text: string): number {
 /**
  * Says how blocks of a kind are dropped.
  *
- * @param word from `kindWord`, different for each kind
- * @param isText whether the word behind it is no layout hash
- * @returns the word
+ * @param name of a kind that is not the library's own
+ * @returns the kind word
  */
-export function registerKind(word: number, name: string, drop: DropBlock, isText = false): number {
-  kinds.set(word, { name, drop, isText });
+export function registerKind(text: KindText, drop: DropBlock): number;
+export function registerKind(text: string, drop: DropBlock, name: string): number;
+export function registerKind(text: string, drop: DropBlock, name?: string): number {
+  const word = kindWord(text);
+  kinds.set(word, { name: name ?? kindName(word), drop });
   return word;
 }
 
@@ -110,16 +150,26 @@ export class Dropper {
    * Drops all that was pushed, and what that owns.
    *
    * @throws HeapCorruptionError when an owning field led to something that is no owned block
+   * @throws UnknownKindError when one is of a kind that this thread has no code for, after all others
    */
   run(): void {
+    const [first] = this.runKnown();
+    if (first !== undefined) throw new UnknownKindError(first.address, first.kind);
+  }
+
+  /** As {@link run}. Returns the blocks of unknown kinds: they are this thread's now, and in no cell. */
+  runKnown(): UnknownBlock[] {
     const { u32 } = this.store.memory;
+    const unknown: UnknownBlock[] = [];
     for (let address = this.#pending.pop(); address !== undefined; address = this.#pending.pop()) {
       const word = u32[address >>> 2]!;
       const kind = kinds.get(word);
       if (kind === undefined)
         throw new HeapCorruptionError(address, `an owned block is of ${kindName(word)}`);
-      kind.drop(this, address);
+      if (kind.drop === undefined) unknown.push({ address: address as Address, kind: kind.name });
+      else kind.drop(this, address);
     }
+    return unknown;
   }
 }
 
@@ -135,6 +185,7 @@ export function dropOwned(store: DropStore, owning: readonly number[], address: 
 export interface ReclaimStore extends DropStore {
   sizeOf(address: Address): number;
   generationOf(address: Address): number;
+  tryAdopt(address: Address): boolean;
 }
 
 /** Bytes of a tail. */
@@ -184,38 +235,57 @@ function arrayAt(u32: Uint32Array, address: Address, end: number): ArrayCells | 
 /** Drops what a struct owns before its block is freed, and its tail. Throws first when `address` is no block. */
 export function dropTailed(store: ReclaimStore, owning: readonly number[], address: Address): void {
   if (owning.length === 0) return;
-  const { u32 } = store.memory;
-  const end = (address + store.sizeOf(address)) >>> 2;
+  const size = store.sizeOf(address);
   dropOwned(store, owning, address);
+  clearTail(store, address, size);
+}
+
+/** What lies in the block is no struct any more. */
+function clearTail({ memory: { u32 } }: DropStore, address: Address, size: number): void {
+  const end = (address + size) >>> 2;
   if (u32[end - 2]! >>> 8 === TAIL >>> 8) u32[end - 2] = 0;
 }
 
 /**
- * Drops a block with what it owns, where kind or tail tell what that is; any other is only freed. Bytes of the
- * user pass for a kind only with one of a dozen words in front and a registered hash behind it, or for a tail
- * with 64 bits that are right for the block's address and generation.
+ * Drops a block with what it owns, where kind or tail tell what that is; any other is only freed. For what
+ * `heap.reap` lists: blocks that are nobody's, or of which another thread had no code. Bytes of the
+ * user pass for a kind only with one of two dozen words in front and a registered hash behind it, or for a tail
+ * with 64 bits that are right for the block's address and generation. No other thread may use what is dropped.
+ *
+ * @returns the blocks that stay, with all that they own, as this thread's: a bundle has no code for containers
+ *   that its program does not use. All others were dropped
+ * @throws InvalidFreeError when `address` is no live block
+ * @throws HeapCorruptionError when it leads to what is no block, or was overwritten
  */
-export function dropOrFree(store: ReclaimStore, address: Address): void {
+export function dropOrFree(store: ReclaimStore, address: Address): UnknownBlock[] {
   const size = store.sizeOf(address);
+  // Should this thread die at it, whoever reaps it goes on.
+  store.tryAdopt(address);
+  const dropper = new Dropper(store);
   const content = tailed(store, address, size);
-  if (content !== undefined) {
-    if (content.array === undefined) dropTailed(store, content.struct.owning, address);
-    else dropArray(store, address, content.array);
-    store.free(address);
-  } else if (isOfKind(store, address, size)) {
-    dropBlock(store, address);
-  } else {
-    store.free(address);
+  if (content === undefined && isOfKind(store, address, size)) {
+    dropper.push(address);
+    return dropper.runKnown();
   }
+  if (content?.array !== undefined) pushCells(dropper, address, content.array);
+  else if (content !== undefined) dropper.pushOwned(content.struct.owning, address);
+  const unknown = dropper.runKnown();
+  if (content !== undefined) clearTail(store, address, size);
+  store.free(address);
+  return unknown;
 }
 
 /** Drops what the elements of an array own, before its block is freed. */
-export function dropArray(store: DropStore, address: number, { length, cells }: ArrayCells): void {
+export function dropArray(store: DropStore, address: number, array: ArrayCells): void {
   const dropper = new Dropper(store);
-  for (const { offset, stride } of cells) {
-    for (let i = 0; i < length; i++) dropper.push(store.takeOut(address + offset + i * stride));
-  }
+  pushCells(dropper, address, array);
   dropper.run();
+}
+
+function pushCells(dropper: Dropper, address: number, { length, cells }: ArrayCells): void {
+  for (const { offset, stride } of cells) {
+    for (let i = 0; i < length; i++) dropper.push(dropper.store.takeOut(address + offset + i * stride));
+  }
 }
 
 /**
@@ -232,8 +302,9 @@ export function contentOf(store: ReclaimStore, address: Address): string | undef
   if (content?.array !== undefined) return `array of ${content.array.length} ${content.struct.name}`;
   if (content !== undefined) return `struct ${content.struct.name}`;
   if (!isOfKind(store, address, size)) return undefined;
-  const kind = kinds.get(u32[address >>> 2]!)!;
-  const of = kind.isText ? undefined : store.layouts.find(u32[(address >>> 2) + 1]!);
+  const word = u32[address >>> 2]!;
+  const kind = kinds.get(word)!;
+  const of = word === STRING ? undefined : store.layouts.find(u32[(address >>> 2) + 1]!);
   // Fields that are no structs are registered as ':string', ':vec(u32)'.
   return of === undefined ? kind.name : `${kind.name} of ${of.name.replace(/^:/, '')}`;
 }
@@ -258,10 +329,10 @@ interface Tailed {
 
 /** Whether a block starts with a kind and what can stand behind it. */
 function isOfKind({ memory: { u32 }, layouts }: DropStore, address: number, size: number): boolean {
-  const kind = kinds.get(u32[address >>> 2]!);
-  if (kind === undefined || size < OWNED_HEADER_BYTES) return false;
+  const word = u32[address >>> 2]!;
+  if (!kinds.has(word) || size < OWNED_HEADER_BYTES) return false;
   const hash = u32[(address >>> 2) + 1]!;
-  return kind.isText || hash === 0 || layouts.find(hash) !== undefined;
+  return word === STRING || hash === 0 || layouts.find(hash) !== undefined;
 }
 
 /** Drops the owned block at `address`; 0 is none. */

@@ -1,14 +1,18 @@
 /** A toy owning field: a chain of as many blocks as were assigned; taking it gives its length. */
 
 import { type ContainerStore, homeOf } from '../../src/containers/store.ts';
-import { type Dropper, dropBlock, kindWord, registerKind } from '../../src/structs/drop.ts';
+import { type Dropper, dropBlock, registerKind } from '../../src/structs/drop.ts';
 import { type BoundField, Field, type init, type value } from '../../src/structs/field.ts';
 import type { StructStore } from '../../src/structs/store.ts';
 
-const LINK = registerKind(kindWord('TCHN'), 'ToyLink', (dropper: Dropper, address: number) => {
-  dropper.push(dropper.store.memory.u32[(address >>> 2) + 2]!);
-  dropper.free(address);
-});
+const LINK = registerKind(
+  'TCHN',
+  (dropper: Dropper, address: number) => {
+    dropper.push(dropper.store.memory.u32[(address >>> 2) + 2]!);
+    dropper.free(address);
+  },
+  'ToyLink',
+);
 
 /** A length that cannot be written, after a part of it was. */
 export const UNWRITABLE = -1;

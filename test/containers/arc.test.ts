@@ -17,7 +17,7 @@ import {
 } from '../../src/errors.ts';
 import { Heap } from '../../src/heap/heap.ts';
 import { type Address, KiB, MiB, NULL } from '../../src/memory/address.ts';
-import { kindWord, registerKind } from '../../src/structs/drop.ts';
+import { registerKind } from '../../src/structs/drop.ts';
 import { f64, u32 } from '../../src/structs/scalars.ts';
 import { fieldSpelled } from '../../src/structs/schema.ts';
 import { struct } from '../../src/structs/struct.ts';
@@ -269,7 +269,7 @@ test('the field weak(T) reads null once its target is gone', () => {
 });
 
 describe('an Arc of a container', () => {
-  const KIND = registerKind(kindWord('TCON'), 'TestContainer', (dropper, address) => dropper.free(address));
+  const KIND = registerKind('TCON', (dropper, address) => dropper.free(address), 'TestContainer');
   class TestContainer extends Container {
     protected override readonly kind = 'TestContainer';
     static create(store: ContainerStore): TestContainer {

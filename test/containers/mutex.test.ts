@@ -15,7 +15,7 @@ import {
 import { Heap } from '../../src/heap/heap.ts';
 import { KiB } from '../../src/memory/address.ts';
 import { array } from '../../src/structs/array-field.ts';
-import { dropBlock, kindWord, registerKind } from '../../src/structs/drop.ts';
+import { dropBlock, registerKind } from '../../src/structs/drop.ts';
 import { type BoundField, Field } from '../../src/structs/field.ts';
 import { oneOf } from '../../src/structs/one-of.ts';
 import { f64, u32 } from '../../src/structs/scalars.ts';
@@ -248,7 +248,7 @@ test('a heap without room', () => {
 });
 
 describe('a value that owns blocks', () => {
-  const LINK = registerKind(kindWord('MLNK'), 'Link', (dropper, address) => dropper.free(address));
+  const LINK = registerKind('MLNK', (dropper, address) => dropper.free(address), 'Link');
   /** Owns one block, made by writing any number but 0. */
   class LinkField extends Field {
     override readonly kind = 'link';

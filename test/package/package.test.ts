@@ -311,6 +311,53 @@ describe('bundles', () => {
       complaints: '',
     });
   });
+
+  /** What a program whose bundle has no container reports on a worker that died with a map of 500 strings. */
+  const REAPER = `
+    import { Worker } from 'node:worker_threads';
+    import { Heap, SharedMap } from 'sabheap';
+    const heap = Heap.create({ byteLength: 2 ** 20 });
+    const worker = new Worker(new URL('./dying.js', import.meta.url), { workerData: heap.handle });
+    worker.on('message', () => worker.terminate());
+    const left = ({ damaged, unknown }) =>
+      console.log(damaged.length, unknown.map(({ kind }) => kind).join(), heap.stats().liveBlocks > 1000);
+    heap.watch(worker, { reclaim: true, KINDS onReaped(report) {
+      left(report);
+      const heir = new Worker(new URL('./heir.js', import.meta.url), { workerData: [heap.handle, report.unknown] });
+      heir.on('exit', () => console.log(heap.stats().liveBlocks));
+    } });`;
+  const DYING = `
+    import { parentPort, workerData } from 'node:worker_threads';
+    import { Heap, SharedMap, string, struct, vec } from 'sabheap';
+    const heap = Heap.attach(workerData);
+    const Named = struct('Named', { name: string, tags: vec(string) });
+    const text = (i) => 'a text that takes a block of its own ' + i;
+    const map = SharedMap.create(heap, string, string);
+    for (let i = 0; i < 500; i++) map.set('key ' + i, text(i));
+    heap.new(Named, { name: text(0), tags: [text(1), text(2)] });
+    parentPort.postMessage('made');
+    setInterval(() => {}, 1000);`;
+  const HEIR = `
+    import { workerData } from 'node:worker_threads';
+    import { dropOrFree, Heap, SharedMap } from 'sabheap';
+    const [handle, unknown] = workerData;
+    const heap = Heap.attach(handle);
+    for (const { address } of unknown) if (dropOrFree(heap, address).length > 0) throw new Error('not dropped');
+    if (!SharedMap) throw new Error('no map');`;
+
+  test.each([
+    [
+      'what it does not know stays whole, for who knows it',
+      '',
+      '0 SharedMap,SharedVec,SharedString true\n0\n',
+    ],
+    ['what it names is dropped', 'kinds: [SharedMap],', '0  false\n0\n'],
+  ])('reap what the dead have left: %s', async (_, kinds, output) => {
+    bare.write('dying.js', await bundle('node', DYING));
+    bare.write('heir.js', await bundle('node', HEIR));
+    bare.write('reaper.js', await bundle('node', REAPER.replace('KINDS', kinds)));
+    expect(bare.node('reaper.js')).toEqual({ status: 0, output, complaints: '' });
+  });
 });
 
 describe('the globals of the runtime', () => {

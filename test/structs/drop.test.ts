@@ -1,21 +1,26 @@
 /** Drop: what a struct owns goes with it, by kind words and registered layouts alone. */
 
 import { beforeEach, describe, expect, test } from 'vitest';
-import { HeapCorruptionError, InvalidFreeError } from '../../src/errors.ts';
+import { HeapCorruptionError, InvalidFreeError, UnknownKindError } from '../../src/errors.ts';
 import { Heap } from '../../src/heap/heap.ts';
-import { MiB, NULL } from '../../src/memory/address.ts';
+import { type Address, MiB, NULL } from '../../src/memory/address.ts';
 import { array } from '../../src/structs/array-field.ts';
-import { type Dropper, dropBlock, kindName, kindWord, registerKind } from '../../src/structs/drop.ts';
+import { type Dropper, dropBlock, dropOrFree, kindName, registerKind } from '../../src/structs/drop.ts';
 import { type BoundField, Field, type init, type value } from '../../src/structs/field.ts';
 import { f64, u32 } from '../../src/structs/scalars.ts';
 import type { StructStore } from '../../src/structs/store.ts';
 import { struct } from '../../src/structs/struct.ts';
+import { anotherThread, leave } from '../misuse/another-thread.ts';
 
 /** A block that owns the next one: kind, hash, address of the next. */
-const LINK = registerKind(kindWord('TEST'), 'TestLink', (dropper: Dropper, address: number) => {
-  dropper.push(dropper.store.memory.u32[(address >>> 2) + 2]!);
-  dropper.free(address);
-});
+const LINK = registerKind(
+  'TEST',
+  (dropper: Dropper, address: number) => {
+    dropper.push(dropper.store.memory.u32[(address >>> 2) + 2]!);
+    dropper.free(address);
+  },
+  'TestLink',
+);
 
 /** Owns a chain of as many links as were assigned. */
 class Chain extends Field {
@@ -114,6 +119,54 @@ test('what is no owned block is reported', () => {
   heap.memory.u32[owner.chain >>> 2] = 7;
   expect(() => heap.delete(owner)).toThrow(HeapCorruptionError);
   expect(kindName(7)).toBe('no known kind (0x00000007)');
+});
+
+describe('a kind that this program has no code for', () => {
+  const SHARED_VEC = 0x5f43_4556;
+
+  /** Has three chains and owns what looks like a SharedVec in place of the second one. */
+  function ownerOfVec(): { outer: { address: Address }; vec: Address } {
+    const outer = heap.new(Outer, { one: { chain: 3 }, some: [0, 0, 2] });
+    const vec = heap.alloc(24);
+    heap.share(vec);
+    heap.memory.u32[vec >>> 2] = SHARED_VEC;
+    heap.memory.u32[(vec >>> 2) + 1] = 0;
+    heap.memory.u32[(outer.address + Outer.offsetOf('some')) >>> 2] = vec;
+    expect(live()).toBe(7);
+    return { outer, vec };
+  }
+
+  test('its block stays whole, all others go, and the caller hears of it', () => {
+    const { outer, vec } = ownerOfVec();
+    expect(dropOrFree(heap, outer.address)).toEqual([{ address: vec, kind: 'SharedVec' }]);
+    expect([...heap.blocks()].filter(({ state }) => state !== 'free' && state !== 'hand')).toMatchObject([
+      { address: vec, state: 'live', owner: heap.threadSlot },
+    ]);
+    expect(heap.memory.u32[vec >>> 2]).toBe(SHARED_VEC);
+    expect(dropOrFree(heap, vec)).toEqual([{ address: vec, kind: 'SharedVec' }]);
+    heap.free(vec);
+    expect(live()).toBe(0);
+  });
+
+  test('deleting what owns it says so, and does the rest', () => {
+    const { outer, vec } = ownerOfVec();
+    expect(() => heap.delete(outer)).toThrow(UnknownKindError);
+    expect(live()).toBe(2);
+    heap.delete(outer);
+    expect(() => dropBlock(heap, vec)).toThrow('no code for its kind, SharedVec');
+    heap.free(vec);
+    expect(live()).toBe(0);
+  });
+});
+
+test("dropping what is nobody's makes it this thread's first", () => {
+  const other = anotherThread(heap);
+  const address = other.new(Owner, { chain: 3 }).address;
+  leave(other, heap);
+  expect([...heap.blocks()].find((block) => block.address === address)?.state).toBe('orphan');
+  expect(dropOrFree(heap, address)).toEqual([]);
+  expect(live()).toBe(0);
+  expect(() => dropOrFree(heap, address)).toThrow(InvalidFreeError);
 });
 
 test('dropping NULL does nothing', () => {
