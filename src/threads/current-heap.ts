@@ -44,7 +44,9 @@ export function heapTask<T, R>(fn: (task: T, heap: Heap) => R | Promise<R>): (ta
   if (typeof fn !== 'function') throw new TypeError('heapTask wants a function');
   return async (task) => {
     const heap = currentHeap();
-    if (running++ === 0) heap.resume();
+    // Counted only then: where it cannot wake the heap, the worker is at rest as before.
+    if (running === 0) heap.resume();
+    running++;
     try {
       return await fn(task, heap);
     } finally {
