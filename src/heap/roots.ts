@@ -108,22 +108,30 @@ export class Roots<H extends RootStore> {
     const address = this.#addressOf(target);
     const spare = this.#newEntry(bytes, address, 0);
     this.#heap.tryShare(address);
+    let unused = spare;
+    try {
+      if (this.#setOrLink(bytes, address, spare)) unused = NULL;
+    } finally {
+      this.#heap.free(unused);
+    }
+    this.#changed();
+  }
+
+  /** Lets an entry lead to `address`. When there is none, `spare` is linked; returns whether it was. */
+  #setOrLink(bytes: Uint8Array, address: Address, spare: Address): boolean {
     this.#acquire();
-    let unused: Address = NULL;
     try {
       const entry = this.#find(bytes);
       if (entry === NULL) {
         this.#link(spare);
-      } else {
-        this.#u32[(entry >>> 2) + TARGET] = address;
-        this.#i32[(entry >>> 2) + MAKER] = 0;
-        unused = spare;
+        return true;
       }
+      this.#u32[(entry >>> 2) + TARGET] = address;
+      this.#i32[(entry >>> 2) + MAKER] = 0;
+      return false;
     } finally {
       this.#lock.release();
     }
-    this.#changed();
-    this.#heap.free(unused);
   }
 
   /** What a name stands for, or `NULL` when it stands for nothing (yet). */
@@ -230,10 +238,14 @@ export class Roots<H extends RootStore> {
     const there = this.#lookUp(bytes, NULL);
     if (there !== 0) return there;
     const spare = this.#newEntry(bytes, NULL, this.#thread.token);
-    const found = this.#lookUp(bytes, spare);
-    if (found === 0) return MINE;
-    this.#heap.free(spare);
-    return found;
+    let unused = spare;
+    try {
+      const found = this.#lookUp(bytes, spare);
+      if (found === 0) unused = NULL;
+      return found === 0 ? MINE : found;
+    } finally {
+      this.#heap.free(unused);
+    }
   }
 
   /** As `#openOrClaim`; when there is no entry, 0, and `spare` is linked. */

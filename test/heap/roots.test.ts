@@ -1,11 +1,13 @@
 /** Roots in one thread: names of all kinds, what they stand for, and what is refused. */
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { InvalidFreeError, OutOfMemoryError } from '../../src/errors.ts';
+import { InvalidFreeError, LockTimeoutError, OutOfMemoryError } from '../../src/errors.ts';
 import { Heap } from '../../src/heap/heap.ts';
+import { ROOT_LOCK } from '../../src/heap/superblock.ts';
 import { type Address, KiB, NULL } from '../../src/memory/address.ts';
 import { u32 } from '../../src/structs/scalars.ts';
 import { struct } from '../../src/structs/struct.ts';
+import { anotherThread, leave } from '../misuse/another-thread.ts';
 
 const Cell = struct('Cell', { value: u32 });
 let heap: Heap;
@@ -163,6 +165,21 @@ describe('what they stand for', () => {
     expect(heap.roots.names()).toEqual([]);
     expect(heap.stats().liveBlocks).toBe(0);
   });
+});
+
+test('a name that could not be set in time takes no room', () => {
+  const own = Heap.create({ byteLength: 256 * KiB, lockTimeout: 20 });
+  const address = own.alloc(8);
+  const other = anotherThread(own);
+  const lock = other.lock(ROOT_LOCK);
+  lock.acquire();
+  expect(() => own.roots.set('late', address)).toThrow(LockTimeoutError);
+  expect(own.stats().liveBlocks).toBe(1);
+  lock.release();
+  own.roots.set('late', address);
+  expect(own.roots.get('late')).toBe(address);
+  leave(other, own);
+  own.detach();
 });
 
 describe('a full heap', () => {
