@@ -135,9 +135,14 @@ export class Mutex<F extends Field = Field> extends Primitive {
     return super.handle as MutexHandle<F>;
   }
 
-  /** Whether a thread holds it at the moment. One that is gone holds nothing. */
+  /**
+   * Whether a thread holds it at the moment. One that is gone holds nothing.
+   *
+   * @throws HeapCorruptionError when nobody can have it any more
+   */
   get locked(): boolean {
     this.check();
+    this.lockWord.checkSound();
     const { owner } = this.lockWord;
     return owner !== 0 && !this.store.thread.isGone(owner);
   }
@@ -253,6 +258,7 @@ export class Mutex<F extends Field = Field> extends Primitive {
 
   protected override describe(): object {
     const { bound, address } = this.contents;
+    if (this.lockWord.isPoisoned) return { poisoned: true };
     if (!this.lockWord.tryAcquire()) return { locked: true };
     try {
       return { locked: false, value: bound.json(address) };

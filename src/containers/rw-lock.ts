@@ -194,7 +194,11 @@ export class RwLock<F extends Field = Field> extends Primitive {
     return this.readGuard();
   }
 
-  /** Keeps writers out unless one is in, or waits for readers to leave; then undefined. */
+  /**
+   * Keeps writers out unless one is in, or waits for readers to leave; then undefined.
+   *
+   * @throws HeapCorruptionError when nobody can have the lock any more
+   */
   tryRead(): ReadGuard<F> | undefined {
     this.check();
     return this.inner.tryRead() ? this.readGuard() : undefined;
@@ -366,6 +370,7 @@ export class RwLock<F extends Field = Field> extends Primitive {
 
   protected override describe(): object {
     const { bound, address } = this.contents;
+    if (this.inner.isPoisoned) return { poisoned: true };
     if (!this.inner.tryRead()) return { writing: true };
     try {
       return { writing: false, value: bound.json(address) };

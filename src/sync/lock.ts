@@ -293,6 +293,11 @@ export abstract class Lock {
     this.#giveUp(POISONED);
   }
 
+  /** Whether nobody can have the lock any more: it was {@link poison}ed, or lost to a thread that may still run. */
+  get isPoisoned(): boolean {
+    return isUnusable(this.owner);
+  }
+
   /**
    * Checks that the lock can still be had, now or later, without taking it.
    *
@@ -310,7 +315,7 @@ export abstract class Lock {
   }
 
   #checkUsable(owner: number): void {
-    if (owner !== POISONED && owner !== LOST) return;
+    if (!isUnusable(owner)) return;
     const reason =
       owner === POISONED
         ? 'a thread died with this lock in its hands, and what it guards could not be repaired'
@@ -338,6 +343,10 @@ export abstract class Lock {
     const name = owner === 0 ? 'nobody' : this.thread.nameOf(owner);
     throw new NotOwnerError(this.address, name);
   }
+}
+
+function isUnusable(owner: number): boolean {
+  return owner === POISONED || owner === LOST;
 }
 
 /** Poisons a lock for all if its owner is the one with a token, of which nobody can tell whether it has ended. */

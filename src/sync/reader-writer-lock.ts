@@ -104,12 +104,22 @@ export class ReaderWriterLock {
     this.enterBehindLock();
   }
 
-  /** Enters as a reader unless a thread writes, or waits for that. */
+  /**
+   * Enters as a reader unless a thread writes, or waits for that.
+   *
+   * @throws HeapCorruptionError as `Lock.acquire`
+   */
   tryRead(): boolean {
     if (this.enter()) return true;
+    this.lock.checkSound();
     if (!this.thread.isGone(this.lock.owner) || !this.lock.tryAcquire()) return false;
     this.enterBehindLock();
     return true;
+  }
+
+  /** Whether no thread can enter any more: see `Lock.isPoisoned`. */
+  get isPoisoned(): boolean {
+    return this.lock.isPoisoned;
   }
 
   /** As {@link read}, without blocking the thread; behind a writer of its own thread it queues. */

@@ -1,0 +1,63 @@
+/** Locks that are poisoned or lost: every use of what they guard throws, and pictures of it say so. */
+
+import { inspect } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { Mutex } from '../../src/containers/mutex.ts';
+import { RwLock } from '../../src/containers/rw-lock.ts';
+import { HeapCorruptionError } from '../../src/errors.ts';
+import type { Address } from '../../src/memory/address.ts';
+import { loseLock } from '../../src/sync/lock.ts';
+import { Account, elsewhere, scene, useHeap } from './guarding.ts';
+
+useHeap();
+
+/** Bytes from the start of either to its lock. */
+const LOCK = 8;
+
+/** Makes a lock unusable that another thread has. */
+const ENDS = {
+  poisoned: (address: Address) => {
+    const lock = elsewhere().lock(address);
+    lock.acquire();
+    lock.poison();
+  },
+  lost: (address: Address) => {
+    const other = elsewhere();
+    other.lock(address).acquire();
+    loseLock(other.memory.i32, address >>> 2, other.thread.token);
+  },
+};
+
+describe.each(Object.entries(ENDS))('%s', (_, end) => {
+  test('a Mutex', async () => {
+    const mutex = Mutex.create(scene.heap, Account, { balance: 1 });
+    end((mutex.address + LOCK) as Address);
+    expect(() => mutex.lock()).toThrow(HeapCorruptionError);
+    expect(() => mutex.tryLock()).toThrow(HeapCorruptionError);
+    expect(() => mutex.locked).toThrow(HeapCorruptionError);
+    await expect(mutex.lockAsync()).rejects.toThrow(HeapCorruptionError);
+    expect(JSON.parse(JSON.stringify(mutex))).toEqual({
+      kind: 'Mutex',
+      address: mutex.address,
+      poisoned: true,
+    });
+    expect(inspect(mutex)).toBe('Mutex { poisoned: true }');
+    scene.heap.free(mutex.address);
+  });
+
+  test('an RwLock', async () => {
+    const lock = RwLock.create(scene.heap, Account, { balance: 1 });
+    end((lock.address + LOCK) as Address);
+    expect(() => lock.read(() => {})).toThrow(HeapCorruptionError);
+    expect(() => lock.tryRead()).toThrow(HeapCorruptionError);
+    expect(() => lock.tryWrite()).toThrow(HeapCorruptionError);
+    await expect(lock.lockReadAsync()).rejects.toThrow(HeapCorruptionError);
+    expect(JSON.parse(JSON.stringify(lock))).toEqual({
+      kind: 'RwLock',
+      address: lock.address,
+      poisoned: true,
+    });
+    expect(inspect(lock)).toBe('RwLock { poisoned: true }');
+    scene.heap.free(lock.address);
+  });
+});
