@@ -84,9 +84,8 @@ const NAMES = {
 /** Four characters that can be read in a dump of the heap. */
 export type KindText = keyof typeof NAMES;
 
-const kinds = new Map<number, Kind>(
-  Object.entries(NAMES).map(([text, name]) => [kindWord(text), { name, drop: undefined }]),
-);
+const kinds = new Map<number, Kind>();
+for (const [text, name] of Object.entries(NAMES)) kinds.set(kindWord(text), { name, drop: undefined });
 /** The kind whose second word is no layout hash. */
 const STRING = kindWord('STR_' satisfies KindText);
 
@@ -103,9 +102,10 @@ function kindWord(text: string): number {
  */
 export function registerKind(text: KindText, drop: DropBlock): number;
 export function registerKind(text: string, drop: DropBlock, name: string): number;
-export function registerKind(text: string, drop: DropBlock, name?: string): number {
+export function registerKind(text: string, drop: DropBlock, given?: string): number {
   const word = kindWord(text);
-  kinds.set(word, { name: name ?? kindName(word), drop });
+  const name = given ?? kindName(word);
+  kinds.set(word, { name, drop });
   return word;
 }
 
