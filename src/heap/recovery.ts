@@ -107,7 +107,7 @@ export function tenantOf(
   }
   const [tenant] = tenants;
   if (tenant === undefined) {
-    if (typeof wanted === 'number' && slots.endTaking(wanted)) return undefined;
+    if (typeof wanted === 'number' && slots.endTakings(wanted)) return undefined;
     if (slots.hadTenant(wanted)) return undefined;
     throw new RangeError(`no thread slot of the heap is, or was of late, of ${name}`);
   }
@@ -176,10 +176,11 @@ function dropAll(
   return { damaged, unknown };
 }
 
-/** Recovers what all those left that are known to be dead. */
+/** Recovers what all those left that are known to be dead, and the slots that some were only about to take. */
 export function reapDead(parts: RecoveryParts, reclaim: boolean): ReapReport[] {
   const { slots, thread, allocator } = parts;
   allocator.checkSound();
+  slots.endTakings();
   return slots
     .taken()
     .filter((tenant) => tenant.slot !== thread.slot && (tenant.dead || slots.prove(tenant)))

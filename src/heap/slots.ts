@@ -13,7 +13,8 @@
  *      └──────────────────────────────────────┴ ─
  *      ▲ slots + (slot - 1) · 128
  *
- *      threadId + 1   0: nobody has the slot; negative: the thread takes it, and is no tenant yet
+ *      threadId + 1   0: nobody has the slot; below 0: a thread takes it, and is no tenant yet. Then it is minus the
+ *                     thread's sign of life, or where it has none minus (BY_ID + threadId + 1)
  *      generation     goes up at each taking, so that words of the last tenant are told from this one's
  *      probe          scratch word: tells whether two buffers are the same memory
  *      pending, held  see sync/thread.ts
@@ -57,6 +58,9 @@ const SLOTS_AT_MOST = 256;
 const ASK_EVERY_MS = 10;
 /** A longer list of held locks than this is a broken one. */
 const MOST_HELD = 1 << 12;
+
+/** Above all signs of life and thread ids. */
+const BY_ID = 2 ** 29;
 
 const AT_WORK = 0;
 const IDLE = 1;
@@ -107,15 +111,17 @@ export class ThreadSlots implements Census {
   take(): Thread {
     const i32 = this.#i32;
     const threadIdPlus1 = threadId() + 1;
+    const sign = signOfLife();
+    const taker = typeof sign === 'number' && sign > 0 ? sign : BY_ID + threadIdPlus1;
     for (let slot = 1; slot <= this.maxThreads; slot++) {
       const word = this.#wordOf(slot);
-      if (atomicLoad(i32, word) !== 0 || compareExchange(i32, word, 0, -threadIdPlus1) !== 0) continue;
+      if (atomicLoad(i32, word) !== 0 || compareExchange(i32, word, 0, -taker) !== 0) continue;
       const generation = i32[word + GENERATION]! + 1;
       i32[word + RECORD] = 0;
       i32[word + RECORD + 1] = 0;
       i32[word + REST] = AT_WORK;
       i32.fill(0, word + DEED, word + DEED + DEED_WORDS);
-      this.#sign(slot, generation);
+      this.#sign(slot, generation, sign);
       i32[word + GENERATION] = generation;
       // Publishes: whoever sees a tenant sees its generation, not that of a dead one before it.
       atomicStore(i32, word, threadIdPlus1);
@@ -123,13 +129,13 @@ export class ThreadSlots implements Census {
       this.#settler = Thread.inSlot(slot, generation, i32, word + RECORD, census);
       return Thread.inSlot(slot, generation, i32, word + RECORD, this);
     }
+    if (this.endTakings()) return this.take();
     throw new TooManyThreadsError(this.maxThreads);
   }
 
   /** Writes the calling thread's sign of life into its slot: at once, or when the runtime has given one. */
-  #sign(slot: number, generation: number): void {
+  #sign(slot: number, generation: number, sign: number | Promise<number>): void {
     const at = this.#wordOf(slot) + SIGN;
-    const sign = signOfLife();
     this.#i32[at] = typeof sign === 'number' ? sign : 0;
     if (typeof sign === 'number') return;
     void sign.then((given) => {
@@ -171,12 +177,27 @@ export class ThreadSlots implements Census {
     return sum;
   }
 
-  /** Frees a slot that a thread was about to take when it died. Returns whether there was one. */
-  endTaking(threadId: number): boolean {
+  /**
+   * Frees the slots that threads were about to take when they died, as far as there is a proof.
+   *
+   * @param threadId of a thread that has died
+   * @returns whether there was one
+   */
+  endTakings(threadId?: number): boolean {
+    let found = false;
     for (let slot = 1; slot <= this.maxThreads; slot++) {
-      if (compareExchange(this.#i32, this.#wordOf(slot), -(threadId + 1), 0) === -(threadId + 1)) return true;
+      const word = this.#wordOf(slot);
+      const seen = atomicLoad(this.#i32, word);
+      if (seen >= 0 || !this.#hasTakerEnded(-seen, threadId)) continue;
+      if (compareExchange(this.#i32, word, seen, 0) === seen) found = true;
     }
-    return false;
+    return found;
+  }
+
+  #hasTakerEnded(taker: number, dead: number | undefined): boolean {
+    if (taker <= BY_ID) return hasEnded(taker);
+    const id = taker - BY_ID - 1;
+    return id === dead || this.isProvenDead?.(id) === true;
   }
 
   /** Whether the slot is still of this tenant. */

@@ -137,7 +137,7 @@ export class WatchedWorkers {
 
   #ended(threadId: number, options: WatchOptions): void {
     const slots = this.#slots;
-    slots.endTaking(threadId);
+    slots.endTakings(threadId);
     const tenants = this.#tenantsOf(threadId);
     // Each one is known to be dead before the first is reaped, which may fail and be tried again.
     for (const { slot, generation } of tenants) slots.markDead(slot, generation);

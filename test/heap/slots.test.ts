@@ -5,8 +5,10 @@ import { generationOf, ownerBits, ownerOf } from '../../src/allocators/ownership
 import { TooManyThreadsError } from '../../src/errors.ts';
 import { Heap } from '../../src/heap/heap.ts';
 import { SLOT_BYTES, ThreadSlots } from '../../src/heap/slots.ts';
+import { readSuperblock } from '../../src/heap/superblock.ts';
 import { KiB, MiB, NULL } from '../../src/memory/address.ts';
 import { Memory } from '../../src/memory/memory.ts';
+import { signOfLife } from '../../src/platform/node.ts';
 import type { Thread } from '../../src/sync/thread.ts';
 import { visit } from './visitor.ts';
 
@@ -144,6 +146,44 @@ describe('the table', () => {
     expect(slots.resume(b)).toBe(true);
   });
 
+  /** Leaves a slot as a thread does that dies while it takes it. `taker`: see src/heap/slots.ts. */
+  function dieTaking({ slots, memory }: ReturnType<typeof table>, taker: number): number {
+    const thread = slots.take();
+    slots.giveBack(thread);
+    memory.i32[START / 4 + (thread.slot - 1) * (SLOT_BYTES / 4)] = -taker;
+    return thread.slot;
+  }
+  const BY_ID = 2 ** 29;
+
+  test('a slot whose taker has died is free again when there is a proof, and not before', () => {
+    const scene = table(2);
+    const { slots } = scene;
+    slots.take();
+    const slot = dieTaking(scene, BY_ID + 77 + 1);
+    expect(slots.endTakings()).toBe(false);
+    expect(slots.endTakings(76)).toBe(false);
+    expect(() => slots.take()).toThrow(TooManyThreadsError);
+    expect(slots.endTakings(77)).toBe(true);
+    expect(slots.endTakings(77)).toBe(false);
+    expect(dieTaking(scene, BY_ID + 77 + 1)).toBe(slot);
+    slots.isProvenDead = (threadId) => threadId === 77;
+    expect(slots.take().slot).toBe(slot);
+  });
+
+  test.runIf(process.platform === 'linux')('the runtime may know that a taker has died', () => {
+    const scene = table(2);
+    const { slots } = scene;
+    slots.take();
+    // No thread of a process has a number as high as this, and this thread lives.
+    const slot = dieTaking(scene, 2 ** 22 + 1);
+    expect(slots.endTakings(77)).toBe(true);
+    dieTaking(scene, signOfLife() as number);
+    expect(slots.endTakings(0)).toBe(false);
+    expect(() => slots.take()).toThrow(TooManyThreadsError);
+    scene.memory.i32[START / 4 + (slot - 1) * (SLOT_BYTES / 4)] = -(2 ** 22 + 1);
+    expect(slots.take().slot).toBe(slot);
+  });
+
   test('a slot that was given back at rest is nobody to drain for its next tenant', () => {
     const { slots } = table(1);
     const thread = slots.take();
@@ -155,6 +195,16 @@ describe('the table', () => {
 });
 
 describe('a heap', () => {
+  test('recovers a slot whose taker nobody watched', () => {
+    const heap = Heap.create({ byteLength: MiB, maxThreads: 2 });
+    const word = (readSuperblock(heap.memory).slots + SLOT_BYTES) / 4;
+    heap.memory.i32[word] = -(2 ** 22 + 1);
+    heap.recover();
+    expect(heap.memory.i32[word]).toBe(process.platform === 'linux' ? 0 : -(2 ** 22 + 1));
+    heap.memory.i32[word] = 0;
+    heap.detach();
+  });
+
   test('1,000 generations of one slot, each leaving a block: all orphans, and none is mistaken for the next', () => {
     const heap = Heap.create({ byteLength: MiB, maxThreads: 2 });
     const { handle } = heap;

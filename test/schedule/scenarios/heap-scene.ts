@@ -5,6 +5,8 @@
 
 import { Heap } from '../../../src/heap/heap.ts';
 import type { HeapOptions } from '../../../src/heap/options.ts';
+import { SLOT_BYTES } from '../../../src/heap/slots.ts';
+import { readSuperblock } from '../../../src/heap/superblock.ts';
 import type { AllowedRace, Scenario } from '../engine/scenario.ts';
 
 const BYTES = 40 * 1024;
@@ -52,6 +54,7 @@ export function onHeap<P, W>(scene: HeapScene<P, W>): Scenario<Shared<P, W>> {
     check(memory, shared) {
       const heap = Heap.attach(memory.buffer);
       reapAll(heap, scene.maySleepOut);
+      expectSlotsFree(heap);
       heap.verify();
       scene.finish(heap, shared.prepared, shared.world);
       heap.flush();
@@ -77,6 +80,16 @@ export function onHeap<P, W>(scene: HeapScene<P, W>): Scenario<Shared<P, W>> {
 /** The same without thread caches, which would cost more than all else: for what is built on a heap. */
 export function onPlainHeap<P, W>(scene: HeapScene<P, W>): Scenario<Shared<P, W>> {
   return onHeap({ ...scene, bytes: 20 * 1024, options: { cache: false } });
+}
+
+/** The dead are reaped: no slot is taken but by the calling thread, nor about to be. */
+function expectSlotsFree(heap: Heap): void {
+  heap.recover();
+  const { slots, maxThreads } = readSuperblock(heap.memory);
+  for (let slot = 1; slot <= maxThreads; slot++) {
+    const word = heap.memory.i32[(slots + (slot - 1) * SLOT_BYTES) / 4]!;
+    if (word !== 0 && slot !== heap.threadSlot) throw new Error(`slot ${slot} is lost: ${word}`);
+  }
 }
 
 /** The threads of the schedule have ended without a word: the heap gets back what they had. */
