@@ -11,7 +11,7 @@
 import { randomUUID } from 'node:crypto';
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import * as zlib from 'node:zlib';
-import { AttachError } from '../errors.ts';
+import { AttachError, show } from '../errors.ts';
 import { Heap } from '../heap/heap.ts';
 import { type RestoreOptions, restoreImage } from '../heap/image.ts';
 import { GiB, MiB } from '../memory/address.ts';
@@ -28,10 +28,14 @@ const checksum = (zlib as { crc32?: typeof checksumOf }).crc32 ?? checksumOf;
 /**
  * Writes an image of a heap to a file, whole or not at all.
  *
+ * @throws TypeError when `path` is no string
  * @throws BusyError as `heap.snapshot()`
  * @throws the system's error when the file cannot be written
  */
 export function saveImage(heap: Heap, path: string): void {
+  if (typeof path !== 'string' || path === '') {
+    throw new TypeError(`saveImage(heap, path) wants the path of a file, got ${show(path)}`);
+  }
   const image = heap.snapshot();
   const beside = `${path}.${randomUUID()}`;
   try {

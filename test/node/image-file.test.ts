@@ -106,3 +106,9 @@ test('a file is loaded into a longer heap', () => {
   expect(copy.roots.open('words', SharedMap.type(string, u32))!.get('word 7')).toBe(7);
   copy.verify();
 });
+
+test('an image needs the path of a file', () => {
+  const heap = Heap.create({ byteLength: MiB });
+  expect(() => saveImage(heap, undefined as never)).toThrow('wants the path of a file, got undefined');
+  heap.detach();
+});
