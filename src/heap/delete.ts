@@ -10,7 +10,7 @@ import { dropTailed } from '../structs/drop.ts';
 import { show } from '../structs/field.ts';
 import { rowOf, StructView } from '../structs/view.ts';
 import type { Heap } from './heap.ts';
-import { liesElsewhere, type Placed } from './roots.ts';
+import type { Placed } from './roots.ts';
 
 /** See `Heap.delete`. */
 export function deleteView(heap: Heap, view: Placed): void {
@@ -20,10 +20,11 @@ export function deleteView(heap: Heap, view: Placed): void {
         'what else has a handle destroy())',
     );
   }
-  const { type } = rowOf(view, 'delete');
+  const { type, store } = rowOf(view, 'delete');
   const { address } = view;
   if (address === NULL) throw new InvalidFreeError(NULL, 'the view was deleted already');
-  if (liesElsewhere(view, heap))
+  // Attached anew, this thread has another handle of the same heap.
+  if (store !== heap && store.id !== heap.id)
     throw new InvalidFreeError(address, `it is of a ${type.name} in another heap`);
   dropTailed(heap, type.owning, address);
   heap.free(address);
