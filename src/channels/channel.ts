@@ -117,7 +117,7 @@ export class Channel<T = unknown, I = T> extends ChannelCells<T, I> {
     options: ChannelOptions,
   ): Channel<Received<F>, Sent<F>> {
     checkField(field, 'a channel carries a field');
-    const { capacity } = options;
+    const capacity = options?.capacity;
     checkInteger('capacity', capacity, 1, MAX_CAPACITY);
     return new Channel(store, createBlock(store, SHAPE, field, capacity), field, capacity);
   }

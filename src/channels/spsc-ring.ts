@@ -111,7 +111,7 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
     options: SpscRingOptions,
   ): SpscRing<Received<F>, Sent<F>> {
     checkField(field, 'a ring carries a field');
-    checkInteger('capacity', options.capacity, 1, MAX_CAPACITY);
+    checkInteger('capacity', options?.capacity, 1, MAX_CAPACITY);
     const capacity = 2 ** Math.ceil(Math.log2(options.capacity));
     return new SpscRing(store, createBlock(store, SHAPE, field, capacity), field, capacity);
   }

@@ -106,7 +106,7 @@ export function openMap(
   const keyHash = home.memory.u32[(address >>> 2) + layout.KEY_HASH]!;
   if (key !== undefined && hashOfField(key) !== keyHash) {
     const made = fieldName(home, keyHash);
-    throw new AttachError(`the map at ${address} was made for keys of ${made}, not of ${key.spell()}`);
+    throw new AttachError(`the map at ${hex(address)} was made for keys of ${made}, not of ${key.spell()}`);
   }
   checkShards(home, address);
   const keys = key ?? fieldWithHash(keyHash, home);
