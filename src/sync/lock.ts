@@ -12,6 +12,7 @@
  *                orphaned           as of a dead owner: who was to repair what it guards gave up
  *                poisoned           its owner died, and what it guards cannot be repaired
  *                lost               its owner was ended, and nobody can tell whether it still runs
+ *                closed             what it guarded was destroyed
  *
  * One compare-and-swap takes the lock and names the owner, so a dead owner is always known. Who waits looks
  * at it every 50 ms at least. When the owner is gone the waiter takes the lock over, by one compare-and-swap
@@ -29,6 +30,7 @@ import {
   BlockingNotAllowedError,
   DeadlockError,
   HeapCorruptionError,
+  hex,
   LockTimeoutError,
   NotOwnerError,
 } from '../errors.ts';
@@ -50,6 +52,7 @@ const POISONED = 1 << 8;
 /** Who inherited the lock gave up before what it guards was repaired: that is for the next one. */
 const ORPHANED = 2 << 8;
 const LOST = 3 << 8;
+const CLOSED = 4 << 8;
 
 /** What {@link Lock.lookAtOwner} answers when it took the lock over. */
 export const INHERITED = -1;
@@ -120,6 +123,7 @@ export abstract class Lock {
    * @throws LockTimeoutError naming the owner, when it was not had within the timeout
    * @throws BlockingNotAllowedError when this thread may not block and spinning did not get it
    * @throws HeapCorruptionError when its owner died and what it guards could not be repaired
+   * @throws ReferenceError when it was {@link close}d
    */
   acquire(timeout: number = this.timeout): boolean {
     const thread = this.thread;
@@ -138,7 +142,7 @@ export abstract class Lock {
   /**
    * Takes the lock if it is free, or its owner is gone. Returns whether it did.
    *
-   * @throws HeapCorruptionError as {@link acquire}
+   * @throws HeapCorruptionError, ReferenceError as {@link acquire}
    */
   tryAcquire(): boolean {
     const thread = this.thread;
@@ -294,9 +298,18 @@ export abstract class Lock {
   }
 
   /**
+   * Gives the lock up for good: what it guards goes. Every later `acquire` of any thread throws
+   * `ReferenceError`, for as long as the bytes are not used for something else. Requires: lock held.
+   */
+  close(): void {
+    this.#giveUp(CLOSED);
+  }
+
+  /**
    * Checks that the lock can still be had, now or later, without taking it.
    *
    * @throws HeapCorruptionError when it was {@link poison}ed, or lost to a thread that may still run
+   * @throws ReferenceError when it was {@link close}d
    */
   checkSound(): void {
     this.#checkUsable(this.owner);
@@ -310,6 +323,8 @@ export abstract class Lock {
   }
 
   #checkUsable(owner: number): void {
+    if (owner === CLOSED)
+      throw new ReferenceError(`what the lock at ${hex(this.address)} guards was destroyed`);
     if (owner !== POISONED && owner !== LOST) return;
     const reason =
       owner === POISONED
