@@ -122,23 +122,25 @@ export class MapCore {
     return this.i32[this.base] === this.kind;
   }
 
-  /** Throws once another object destroyed it. Comes before any store: the bytes may be somebody else's by then. */
+  /** Throws once another object destroyed it. Comes before a lock: the bytes may be somebody else's by then. */
   check(): void {
     if (this.i32[this.base] === this.kind) return;
     throw new ReferenceError(`the ${kindName(this.kind >>> 0)} at ${hex(this.base * 4)} was destroyed`);
   }
 
-  /**
-   * The shard that a hash leads to: index of its first word.
-   *
-   * @throws ReferenceError as `check`
-   */
+  /** The shard that a hash leads to: index of its first word. */
   shardOf(hash: number): number {
-    this.check();
     return this.first + (((hash >>> 1) >>> this.shift) << SHARD_SHIFT);
   }
 
+  /**
+   * The lock of that shard. Who reads, or adds, without it does not ask: of a map that was destroyed all
+   * locks are closed, which leads here.
+   *
+   * @throws ReferenceError as `check`
+   */
   lockOf(hash: number): Lock {
+    this.check();
     return this.locks[(hash >>> 1) >>> this.shift]!;
   }
 
