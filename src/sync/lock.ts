@@ -77,6 +77,8 @@ export interface LockOptions {
    * all; after any other error the next one who wants the lock repairs.
    */
   readonly repair?: (() => void) | undefined;
+  /** The lock of what it lies in. Once that is poisoned, who would have to wait for this one throws instead. */
+  readonly within?: Lock;
 }
 
 /** One thread's handle of a lock in shared bytes. The bytes start as zeros: free. */
@@ -90,6 +92,7 @@ export abstract class Lock {
   readonly timeout: number;
   readonly #unit: number;
   readonly #repair: (() => void) | undefined;
+  readonly #within: Lock | undefined;
 
   /**
    * @param address where the lock's 8 bytes lie; a multiple of 8, not 0, which stands for no lock
@@ -107,6 +110,7 @@ export abstract class Lock {
     this.timeout = timeout;
     this.#unit = address >>> 3;
     this.#repair = options.repair;
+    this.#within = options.within;
   }
 
   /** The token of the thread that holds the lock, or 0. It may have changed when you look at it. */
@@ -258,9 +262,9 @@ export abstract class Lock {
     const thread = this.thread;
     let inherited: boolean;
     try {
-      if ((atomicLoad(this.i32, this.index) & OWNER) === thread.token) {
-        throw new DeadlockError(this.address, thread.nameOf(thread.token));
-      }
+      const { owner } = this;
+      if (owner === thread.token) throw new DeadlockError(this.address, thread.nameOf(thread.token));
+      this.#checkUsable(owner);
       inherited = this.waitTurn(performance.now(), timeout);
     } catch (error) {
       thread.words[thread.pending] = 0;
@@ -325,6 +329,7 @@ export abstract class Lock {
   #checkUsable(owner: number): void {
     if (owner === CLOSED)
       throw new ReferenceError(`what the lock at ${hex(this.address)} guards was destroyed`);
+    this.#within?.checkSound();
     if (owner !== POISONED && owner !== LOST) return;
     const reason =
       owner === POISONED
