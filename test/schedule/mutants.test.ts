@@ -150,6 +150,32 @@ const mutants: readonly Mutant[] = [
     finds: /transfer list|blocks are live|twice|overwritten/,
   },
   {
+    name: 'a lost wake-up: it went to a sender that had been aborted',
+    file: 'aborts',
+    scenario: 'sender',
+    mutations: [
+      {
+        file: 'src/channels/waiting.ts',
+        from: 'if (this.#condition.isThere()) this.wake(1);',
+        to: 'this.#condition.isThere();',
+      },
+    ],
+    finds: /lost wake-up/,
+  },
+  {
+    name: 'a lost wake-up: it went to a waiter for a lock that had been aborted',
+    file: 'aborts',
+    scenario: 'lockWait',
+    mutations: [
+      {
+        file: 'src/sync/async-sleep.ts',
+        from: '() => notify(words, index, 1)',
+        to: '() => void notify',
+      },
+    ],
+    finds: /lost wake-up/,
+  },
+  {
     name: 'a lost wake-up: a receiver that does not look again before it sleeps',
     file: 'channels',
     scenario: 'oneByOne',
