@@ -133,12 +133,7 @@ export class MapCore {
     return this.first + (((hash >>> 1) >>> this.shift) << SHARD_SHIFT);
   }
 
-  /**
-   * The lock of that shard. Who reads, or adds, without it does not ask: of a map that was destroyed all
-   * locks are closed, which leads here.
-   *
-   * @throws ReferenceError as `check`
-   */
+  /** The lock of that shard; throws as `check`. Who reads or adds without it meets closed locks, and comes here. */
   lockOf(hash: number): Lock {
     this.check();
     return this.locks[(hash >>> 1) >>> this.shift]!;
