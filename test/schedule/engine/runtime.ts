@@ -72,6 +72,8 @@ let next = 0;
 let ready = 0;
 let spinning = 0;
 let dead = 0;
+/** Threads that the schedule began with. */
+let begun = 0;
 /** Threads that have not ended. */
 let alive = 0;
 /** Set while code runs that cannot be left: constructors, getters, callbacks. */
@@ -396,7 +398,10 @@ function makeReady(thread: number): void {
 export function wake(view: View, index: number, count: number): number {
   const word = view.$o + index * 4;
   let woken = 0;
-  for (let thread = 1; thread < strands.length && woken < count; thread++) {
+  // Those who were aborted come first.
+  const all = strands.length - 1;
+  for (let turn = 0; turn < all && woken < count; turn++) {
+    const thread = ((turn + begun) % all) + 1;
     const strand = strands[thread]!;
     if (strand.word !== word || (dead & (1 << thread)) !== 0) continue;
     strand.word = -1;
@@ -503,7 +508,8 @@ export function run(
   start(bodies, tables, options);
   strategy.begin();
   next = strategy.atBlock(ready, 0);
-  alive = bodies.length;
+  begun = bodies.length;
+  alive = begun;
   while (alive > 0) {
     if (next === 0) {
       const stays = strategy.inTurn === true && running !== 0 && (dead & (1 << running)) === 0;
