@@ -25,6 +25,8 @@ import type { ContainerStore } from './store.ts';
 /** Indexes of the header's words. */
 const KIND = 0;
 const HASH = 1;
+/** Index of a word of the heap that is no kind word: a released object looks at it. */
+export const NO_BLOCK = 0;
 /** Bytes of the header. */
 export const HEADER_BYTES = 8;
 

@@ -134,7 +134,24 @@ function checkShards(home: ContainerStore, address: Address): void {
   }
 }
 
-/** Frees a map with all that it holds. */
+/**
+ * Takes a map away from all threads: those at work in it have ended then, whoever comes later gets a
+ * ReferenceError.
+ *
+ * @throws LockTimeoutError, DeadlockError, HeapCorruptionError when a shard cannot be had; the map is as it was
+ */
+export function closeMap({ locks }: MapCore): void {
+  let held = 0;
+  try {
+    for (; held < locks.length; held++) locks[held]!.acquire();
+  } catch (error) {
+    while (held > 0) locks[--held]!.release();
+    throw error;
+  }
+  while (held > 0) locks[--held]!.close();
+}
+
+/** Frees a map with all that it holds, once it is closed. */
 export function destroyMap(home: ContainerStore, address: Address): void {
   // From here on it is this thread's own: should it die, all of it is found.
   home.tryAdopt(address);

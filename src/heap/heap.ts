@@ -474,8 +474,8 @@ export class Heap implements Allocator, StructStore {
    * @param address a multiple of 8: a block of its own, or `view.address` plus an offset
    */
   lock(address: Address, repair?: () => void): Lock {
-    const timeout = this.#lockOptions.timeout!;
-    return new ParkLock(this.memory, address, { thread: this.thread, timeout, repair });
+    const within = this.#locked.lock;
+    return new ParkLock(this.memory, address, { ...this.#lockOptions, repair, within });
   }
 
   /**
