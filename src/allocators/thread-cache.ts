@@ -549,7 +549,10 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
     for (let at = base + FIRST_ENTRY; at <= this.cache[base]!; at++) {
       const unit = this.cache[at]!;
       if (withoutGeneration(this.i32[this.indexOf(unit)]!) !== (this.hand | base)) {
-        throw new HeapCorruptionError(unit * UNIT, 'a cached block is in other hands: two threads freed it at the same moment, or it was overwritten');
+        throw new HeapCorruptionError(
+          unit * UNIT,
+          'a cached block is in other hands: two threads freed it at the same moment, or it was overwritten',
+        );
       }
     }
   }

@@ -40,7 +40,7 @@ import { swapOwned } from './owning-cell.ts';
 import type { ContainerStore } from './store.ts';
 
 const { VERSION, TABLE, COUNT, USED, NEXT, DOOMED, FREE, DELETED, TAKEN, OPEN, SHARD_SHIFT } = layout;
-const { atomicAdd, atomicLoad, atomicStore } = atomics;
+const { atomicLoad, atomicStore } = atomics;
 const IN_ORDER = readsInOrder();
 /** How often a reader looks again before it takes the lock. */
 const LOOKS = 16;
@@ -191,13 +191,14 @@ export class MapCore {
 
   /**
    * Keeps what was read before it before what is read after it. A load does where the processor reads in
-   * order, and only has to hold the compiler; on ARM64 it would not. There a read-modify-write does, of a word
-   * that no other thread writes, so that it takes no shared line away.
+   * order, and only has to hold the compiler; on ARM64 it would not. There a store does, which waits for what
+   * comes before it, and a load, which does not pass that store and is waited for by what comes after. The
+   * word is one that no other thread writes, so that this takes no shared line away.
    */
   #fence(): void {
     const { words, pending } = this.store.thread;
-    if (IN_ORDER) atomicLoad(words, pending);
-    else atomicAdd(words, pending, 0);
+    if (!IN_ORDER) atomicStore(words, pending, words[pending]!);
+    atomicLoad(words, pending);
   }
 
   /** As `read`, under the lock: for values that are not to be looked at while they change. */

@@ -31,7 +31,8 @@ export interface MapOptions {
   readonly maxEntries?: number;
   /**
    * The most bytes of entries, with what their values own directly (strings); the free slots of the tables
-   * come on top. Each shard keeps to its part, and an entry must fit into one. Default: no limit.
+   * come on top. Each shard keeps to its part, and an entry must fit into one; one that `with` lets grow beyond
+   * that pushes out all others of its shard, and stays until the next one comes. Default: no limit.
    */
   readonly maxBytes?: number;
 }
