@@ -5,22 +5,18 @@
 
 import { InvalidFreeError } from '../errors.ts';
 import { NULL } from '../memory/address.ts';
-import { releaseView } from '../structs/deleted-view.ts';
+import { releaseRow } from '../structs/deleted-view.ts';
 import { dropTailed } from '../structs/drop.ts';
-import { show } from '../structs/field.ts';
-import { rowOf, StructView } from '../structs/view.ts';
+import { rowOf } from '../structs/view.ts';
 import type { Heap } from './heap.ts';
 import type { Placed } from './roots.ts';
 
+const HINT = ' (a Box or Arc has drop(), an array free(), what else has a handle destroy())';
+
 /** See `Heap.delete`. */
 export function deleteView(heap: Heap, view: Placed): void {
-  if (!(view instanceof StructView)) {
-    throw new TypeError(
-      `delete takes a view of a struct, got ${show(view)} (a Box or Arc has drop(), an array free(), ` +
-        'what else has a handle destroy())',
-    );
-  }
-  const { type, store } = rowOf(view, 'delete');
+  const binding = rowOf(view, 'delete', HINT);
+  const { type, store } = binding;
   const { address } = view;
   if (address === NULL) throw new InvalidFreeError(NULL, 'the view was deleted already');
   // Attached anew, this thread has another handle of the same heap.
@@ -28,5 +24,5 @@ export function deleteView(heap: Heap, view: Placed): void {
     throw new InvalidFreeError(address, `it is of a ${type.name} in another heap`);
   dropTailed(heap, type.owning, address);
   heap.free(address);
-  releaseView(view);
+  releaseRow(view, binding);
 }
