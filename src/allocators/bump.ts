@@ -12,8 +12,8 @@
  * resize   the topmost block both ways; any other only within its size
  * reset    gives all back at once: O(1); `mark` and `rewind` give back what came after: O(blocks)
  *
- * Invariants: 1. blocks tile [first, next) at each single store; 2. used and the count of live blocks match the headers;
- * 3. with no live block left, next = first. Serves one thread: put `Locked` around it for many.
+ * Invariants: 1. blocks tile [first, next) at each single store; 2. used and the count of live blocks match
+ * the headers; 3. with no live block left, next = first. Serves one thread: put `Locked` around it for many.
  */
 
 import { AttachError, HeapCorruptionError, hex } from '../errors.ts';

@@ -16,9 +16,10 @@
  * Invariants: 1. the start bits set are those of the held blocks; 2. each of these has a whole guard;
  * 3. each QUARANTINE block is poisoned all over, and in the quarantine; 4. the counters are right.
  *
- * Encoded with a secret of the allocator's own, by a mask of its own for each word, are the sizes in guards, the
- * quarantine's places, and the free links and footers of the algorithm (see free-link.ts). Serves one thread: put `Locked` around it for many. No thread
- * cache: what makes checks exact is that each free takes the lock.
+ * Encoded with a secret of the allocator's own, by a mask of its own for each word, are the sizes in guards,
+ * the quarantine's places, and the free links and footers of the algorithm (see free-link.ts). Serves one
+ * thread: put `Locked` around it for many. No thread cache: what makes checks exact is that each free takes
+ * the lock.
  *
  * Source: hardened_malloc of D. Micay.
  */

@@ -22,8 +22,7 @@ import type { Memory } from '../memory/memory.ts';
 /** Bytes of a control block; the algorithm's own words may follow it. */
 export const CONTROL_BYTES = 64;
 
-// Indexes of 32-bit words from the control block's start.
-export const TAG = 0;
+// Indexes of 32-bit words from the control block's start, where the tag is.
 export const PARAM = 1;
 export const FIRST = 2;
 export const END = 3;

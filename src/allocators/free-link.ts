@@ -15,7 +15,7 @@
  * Source: safe-linking, E. Itkin, 2020 (glibc 2.32); here each word has a mask of its own.
  */
 
-import { scramble } from './scramble.ts';
+import { fmix32 } from './fmix32.ts';
 
 /** How an algorithm reads and writes its free links. `index` is of 32-bit words. */
 export interface FreeLinks {
@@ -25,15 +25,15 @@ export interface FreeLinks {
 
 /** The key of an allocator with a secret; never 0, which stands for none. */
 export function linkKeyFrom(secret: number): number {
-  return scramble(~secret) || 1;
+  return fmix32(~secret) || 1;
 }
 
 /** Free links that are encoded with a key. */
 export function encodedLinks(i32: Int32Array, key: number): FreeLinks {
   return {
-    linkAt: (index) => i32[index]! ^ scramble(index ^ key),
+    linkAt: (index) => i32[index]! ^ fmix32(index ^ key),
     setLink: (index, units) => {
-      i32[index] = units ^ scramble(index ^ key);
+      i32[index] = units ^ fmix32(index ^ key);
     },
   };
 }

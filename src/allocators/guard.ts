@@ -20,7 +20,7 @@
 import { HeapCorruptionError, hex } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
 import type { Memory } from '../memory/memory.ts';
-import { scramble } from './scramble.ts';
+import { fmix32 } from './fmix32.ts';
 
 /** How much longer than asked for a guarded block is, at least. */
 export const GUARD_BYTES = 8;
@@ -106,7 +106,7 @@ export class Guard {
   }
 
   private keyOf(address: Address): number {
-    return scramble((address >>> 3) ^ this.secret);
+    return fmix32((address >>> 3) ^ this.secret);
   }
 }
 
@@ -115,7 +115,7 @@ function canaryByte(key: number, at: number): number {
 }
 
 function sealOf(key: number, size: number, usable: number): number {
-  return scramble((key + Math.imul(size, 0x9e3779b1)) ^ usable);
+  return fmix32((key + Math.imul(size, 0x9e3779b1)) ^ usable);
 }
 
 function overrun(at: number, address: Address, size: number): HeapCorruptionError {

@@ -17,10 +17,7 @@
 import { type Address, NULL, UNIT } from '../memory/address.ts';
 import type { Memory } from '../memory/memory.ts';
 
-/** 32-bit words that a quarantine needs besides its places. */
-export const QUARANTINE_WORDS = 4;
-
-// Indexes from the first of those words.
+// Indexes from the first of the four 32-bit words that a quarantine needs besides its places.
 const RANDOM = 0;
 const OLDEST = 1;
 const QUEUED = 2;
@@ -42,7 +39,7 @@ export class Quarantine {
   private readonly secret: number;
 
   /**
-   * @param words index of its {@link QUARANTINE_WORDS} words
+   * @param words index of its four words
    * @param places index of its first place
    * @param blocks how many it keeps at most
    * @param bytes how many it keeps at most

@@ -5,8 +5,9 @@
  *      bytes  16  32   …  128  │ 144  160  …  256 │ 288 …    4,096
  *             steps of 16      │ eight to a doubling: at most 11 % is wasted
  *
- * Larger blocks are not cached: idle in caches they would cost more than the lock does. Class 0 is none. A class is kept shifted left by 8, as it stands in the ownership word: that is also
- * where its part of a cache starts (see thread-cached.ts).
+ * Larger blocks are not cached: idle in caches they would cost more than the lock does. Class 0 is none. A
+ * class is kept shifted left by 8, as it stands in the ownership word: that is also where its part of a cache
+ * starts (see thread-cached.ts).
  */
 
 /** Bytes of the largest class. */

@@ -22,9 +22,9 @@
  * gives a claim up leaves it in the same way, as READING(nobody): behind it others may have claimed already.
  *
  * Invariants: 1. No cell before the tail (head) can be claimed but by whoever moved it: both move one way.
- * 2. Once `closed` is set no further cell becomes FULL
- * whose claim had not moved the tail before. Source: D. Vyukov, "Bounded MPMC queue", 2010, with the claim
- * in the cell in place of the counter.
+ * 2. Once `closed` is set no further cell becomes FULL whose claim had not moved the tail before.
+ *
+ * Source: D. Vyukov, "Bounded MPMC queue", 2010, with the claim in the cell in place of the counter.
  */
 
 import { addressOfHandle, type Handle } from '../containers/container.ts';

@@ -77,7 +77,7 @@ export const LINK_BYTES = 8;
 export const TABLE_ALIGN = 64;
 
 /** Each thread slot has two f64 of its own: hits and misses. */
-export const COUNTER_BYTES = 16;
+const COUNTER_BYTES = 16;
 const ALL_COUNTER_BYTES = 256 * COUNTER_BYTES;
 
 /** Bytes of a map's own block. */
@@ -190,7 +190,6 @@ function dropMap(dropper: Dropper, address: number): void {
       dropper.free(dropper.store.takeOut((shard + RETIRED) * 4, TABLE_BITS, u32[linkOf(old, stride)]!));
     }
   }
-  u32[base] = 0;
   dropper.free(address);
 }
 

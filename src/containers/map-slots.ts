@@ -5,9 +5,9 @@
  *                             ▲ home            ▲ found   ▲ the search ends here
  *
  * A deleted slot keeps searches going; it is taken again by the next insert that passes, and becomes free
- * when the slot after it is. Where it is bound, only its own key takes it again (see map-cells.ts). `find` is also called without the lock, on bytes that change or belong to
- * somebody else by now: it looks at each slot once at most, and at no address outside the memory.
- * Everything else requires the shard's lock.
+ * when the slot after it is. Where it is bound, only its own key takes it again (see map-cells.ts). `find` is
+ * also called without the lock, on bytes that change or belong to somebody else by now: it looks at each slot
+ * once at most, and at no address outside the memory. Everything else requires the shard's lock.
  */
 
 import type { Memory } from '../memory/memory.ts';

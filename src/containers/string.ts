@@ -8,8 +8,8 @@
  *     field     │ address of such a block, 0 for '' │
  *
  * The hash is that of the bytes (utf8.ts), kept from when it is asked for first; 0 says that it was not:
- * threads that work it out at once store the same. A text that another thread can see never changes: any thread may read it at any time, until it
- * is destroyed. A lone surrogate is stored as U+FFFD.
+ * threads that work it out at once store the same. A text that another thread can see never changes: any
+ * thread may read it at any time, until it is destroyed. A lone surrogate is stored as U+FFFD.
  *
  * A field is assigned by one store of the address; the text before is freed after that. Whoever reads a
  * field while another thread assigns to it needs a lock around both, as for any memory that is freed.
@@ -53,7 +53,6 @@ const STRING = registerKind('STR_', dropString);
 const AT_START: readonly number[] = Object.freeze([0]);
 
 function dropString(dropper: Dropper, address: number): void {
-  dropper.store.memory.u32[address >>> 2] = GONE;
   dropper.free(address);
 }
 
@@ -109,7 +108,7 @@ export class SharedString extends Container {
     return byteLengthAt(this.store, this.checked());
   }
 
-  /** A u32 of the bytes, the same in every thread; `hashText` of the same text. */
+  /** A u32 of the bytes, the same in every thread. */
   get hash(): number {
     const address = this.checked();
     const { u8, u32 } = this.store.memory;

@@ -101,35 +101,6 @@ function alignScratch(start: number, byteLength: number): number {
 
 // ── Hash ──────────────────────────────────────────────────────────────────────────────────────────
 
-/** The hash of the text's UTF-8 bytes: a u32, the same as `hashBytes` gives for them. */
-export function hashText(text: string): number {
-  const { length } = text;
-  if (length > SHORT_SCAN) return hashEncoded(text);
-  const whole = length & ~3;
-  let hash = 0;
-  let index = 0;
-  for (; index < whole; index += 4) {
-    const a = text.charCodeAt(index);
-    const b = text.charCodeAt(index + 1);
-    const c = text.charCodeAt(index + 2);
-    const d = text.charCodeAt(index + 3);
-    if ((a | b | c | d) >= BEYOND_ASCII) return hashEncoded(text);
-    hash = mixWord(hash, a | (b << 8) | (c << 16) | (d << 24));
-  }
-  let rest = 0;
-  for (let shift = 0; index < length; index++, shift += 8) {
-    const code = text.charCodeAt(index);
-    if (code >= BEYOND_ASCII) return hashEncoded(text);
-    rest |= code << shift;
-  }
-  return finish(hash ^ scramble(rest), length);
-}
-
-function hashEncoded(text: string): number {
-  const byteLength = encodeText(text);
-  return hashBytes(scratchBytes, 0, byteLength);
-}
-
 /** The hash of the bytes from `start`: a u32. */
 export function hashBytes(u8: Uint8Array, start: number, byteLength: number): number {
   const end = start + byteLength;
@@ -141,15 +112,16 @@ export function hashBytes(u8: Uint8Array, start: number, byteLength: number): nu
   }
   let rest = 0;
   for (let shift = 0; at < end; at++, shift += 8) rest |= u8[at]! << shift;
-  return finish(hash ^ scramble(rest), byteLength);
+  return finish(hash ^ mixBlock(rest), byteLength);
 }
 
 function mixWord(hash: number, word: number): number {
-  const mixed = hash ^ scramble(word);
+  const mixed = hash ^ mixBlock(word);
   return (Math.imul((mixed << 13) | (mixed >>> 19), 5) + 0xe6546b64) | 0;
 }
 
-function scramble(word: number): number {
+/** What MurmurHash3 does to each block of its input before that goes into the hash. */
+function mixBlock(word: number): number {
   const product = Math.imul(word, 0xcc9e2d51);
   return Math.imul((product << 15) | (product >>> 17), 0x1b873593);
 }

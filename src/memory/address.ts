@@ -5,19 +5,16 @@
  *     ├────────┼──────────────────────────────────────┤
  *     NULL     every other address
  *
- * A block's address (where its header starts) and the address that a caller gets (its payload) are
- * branded apart, so that the compiler refuses to mix them. Inside the library an address is often
- * kept as a count of 8-byte units: those stay small integers in V8 up to 4 GiB, while byte addresses
- * of 2 GiB and more may become boxed numbers. Shifts on addresses are `>>>`, never `>>`.
+ * The address that a caller gets is that of a block's payload, and branded, so that the compiler refuses
+ * other numbers. Inside the library an address is often kept as a count of 8-byte units: those stay small
+ * integers in V8 up to 4 GiB, while byte addresses of 2 GiB and more may become boxed numbers. Shifts on
+ * addresses are `>>>`, never `>>`.
  */
 
 declare const brand: unique symbol;
 
 /** A payload's address in bytes from the buffer's start; 0 is {@link NULL}. */
 export type Address = number & { readonly [brand]: 'payload' };
-
-/** The address of a block: of its header where it has one. */
-export type BlockAddress = number & { readonly [brand]: 'block' };
 
 /** The address of nothing. `alloc` answers it when exhausted; `free(NULL)` does nothing. */
 export const NULL = 0 as Address;

@@ -13,7 +13,8 @@ import { KiB } from '../../src/memory/address.ts';
 import * as atomics from '../../src/memory/atomics.ts';
 import { f64 } from '../../src/structs/scalars.ts';
 import { struct } from '../../src/structs/struct.ts';
-import { another, die, Fuse, Killed, killAtEveryStep, mockAtomics, mortal } from './mortal.ts';
+import { anotherThread } from '../misuse/another-thread.ts';
+import { die, Fuse, Killed, killAtEveryStep, mockAtomics, mortal } from './mortal.ts';
 
 vi.mock(import('../../src/memory/atomics.ts'), { spy: true });
 beforeAll(mockAtomics);
@@ -25,7 +26,7 @@ let victim: Heap;
 beforeEach(() => {
   heap = Heap.create({ byteLength: 128 * KiB, maxThreads: 8, lockTimeout: 1000 });
   heap.delete(heap.new(Account));
-  victim = another(heap);
+  victim = anotherThread(heap);
 });
 afterEach(() => {
   heap.verify();
@@ -72,7 +73,7 @@ describe('mutex', () => {
     const { ours, theirs } = both();
     theirs.lock();
     kill();
-    const second = another(heap);
+    const second = anotherThread(heap);
     expect(Mutex.open(second, ours.handle, Account).lock().recovered).toBe(true);
     kill(second);
     const guard = ours.lock();
@@ -111,7 +112,7 @@ describe('mutex', () => {
     const { ours, theirs } = both();
     theirs.lock();
     heap.reap(victim.thread);
-    const next = another(heap);
+    const next = anotherThread(heap);
     expect(next.threadSlot).toBe(victim.threadSlot);
     const mutex = Mutex.open(next, ours.handle, Account);
     expect(mutex.lock({ timeout: 0 }).recovered).toBe(true);
@@ -124,7 +125,7 @@ describe('mutex', () => {
   test('at every step: the value is had, and told of unless nothing can have happened', () => {
     let told = 0;
     killAtEveryStep((fuse) => {
-      const dying = another(heap);
+      const dying = anotherThread(heap);
       const ours = Mutex.create(heap, Account, { balance: 1 });
       const theirs = Mutex.at(mortal(dying, fuse), ours.address, Account);
       const act = () =>
@@ -180,7 +181,7 @@ describe('rw-lock', () => {
     const { ours, theirs } = both();
     theirs.lockRead();
     heap.reap(victim.thread);
-    const next = another(heap);
+    const next = anotherThread(heap);
     expect(next.threadSlot).toBe(victim.threadSlot);
     const third = RwLock.open(next, ours.handle, Account);
     ours.tryWrite()!.unlock();
@@ -196,7 +197,7 @@ describe('rw-lock', () => {
     theirs.lockRead();
     const writing = ours.lockWriteAsync();
     heap.reap(victim.thread);
-    RwLock.open(another(heap), ours.handle, Account);
+    RwLock.open(anotherThread(heap), ours.handle, Account);
     const began = performance.now();
     (await writing).unlock();
     expect(performance.now() - began).toBeLessThan(40);
@@ -252,7 +253,7 @@ describe('rw-lock', () => {
 
   test.each(['read', 'write'] as const)('%s at every step', (form) => {
     killAtEveryStep((fuse) => {
-      const dying = another(heap);
+      const dying = anotherThread(heap);
       const ours = RwLock.create(heap, Account, { balance: 1 });
       const store = mortal(dying, fuse);
       const act = () => {
@@ -301,7 +302,7 @@ describe('semaphore', () => {
     Semaphore.open(victim, ours.handle).acquire(2);
     expect(() => ours.destroy()).toThrow(BusyError);
     heap.reap(victim.thread);
-    const next = another(heap);
+    const next = anotherThread(heap);
     expect(next.threadSlot).toBe(victim.threadSlot);
     const third = Semaphore.open(next, ours.handle);
     expect([third.held, third.available]).toEqual([0, 1]);
@@ -313,7 +314,7 @@ describe('semaphore', () => {
 
   test.each(['acquire', 'release', 'add'] as const)('%s at every step: permits add up', (what) => {
     const steps = killAtEveryStep((fuse) => {
-      const dying = another(heap);
+      const dying = anotherThread(heap);
       const ours = Semaphore.create(heap, 5);
       ours.acquire(1);
       const theirs = Semaphore.at(mortal(dying, fuse), ours.address);
@@ -370,7 +371,7 @@ describe('barrier', () => {
     void theirs.waitAsync().catch(() => {});
     expect(ours.waiting).toBe(1);
     heap.reap(victim.thread);
-    const next = another(heap);
+    const next = anotherThread(heap);
     expect(() => Barrier.open(next, ours.handle).wait({ timeout: 500 })).toThrow(BrokenBarrierError);
     ours.destroy();
   });
@@ -382,7 +383,7 @@ describe('barrier', () => {
     first.close();
     second.close();
     kill();
-    const third = another(heap);
+    const third = anotherThread(heap);
     Barrier.open(third, ours.handle);
     third.detach();
     expect(() => ours.wait({ timeout: 120 })).toThrow(LockTimeoutError);

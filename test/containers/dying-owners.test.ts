@@ -13,7 +13,8 @@ import type { View } from '../../src/structs/inference.ts';
 import { u32 } from '../../src/structs/scalars.ts';
 import { struct, viewAt } from '../../src/structs/struct.ts';
 import { settleDeed } from '../../src/sync/deed.ts';
-import { another, die, Fuse, Killed, killAtEveryStep, mockAtomics, mortal, slotsOf } from './mortal.ts';
+import { anotherThread } from '../misuse/another-thread.ts';
+import { die, Fuse, Killed, killAtEveryStep, mockAtomics, mortal, slotsOf } from './mortal.ts';
 
 vi.mock(import('../../src/memory/atomics.ts'), { spy: true });
 beforeAll(mockAtomics);
@@ -32,7 +33,7 @@ function sceneOf(fuse: Fuse): Scene {
   const heap = Heap.create({ byteLength: 128 * KiB, maxThreads: 4, lockTimeout: 1000 });
   for (const type of [Leaf, Node]) heap.delete(heap.new(type));
   Box.create(heap, Node, { leaf: {}, shared: {} }).drop();
-  const victim = another(heap);
+  const victim = anotherThread(heap);
   const store = mortal(victim, fuse);
   Box.create(store, Node, { leaf: {}, shared: {} }).drop();
   heap.flush();
@@ -240,14 +241,14 @@ describe('between death and reaping', () => {
       const { ours, theirs } = sharedIn(scene);
       const check = () => {
         scene.heap.reap(scene.victim.thread, { reclaim: true });
-        const next = another(scene.heap);
+        const next = anotherThread(scene.heap);
         expect(next.threadSlot).toBe(scene.victim.threadSlot);
         const clone = Arc.open(next, ours.clone().move(), Leaf);
         clone.clone().drop();
         expect(ours.strongCount).toBe(2);
         clone.drop();
         scene.heap.reap(next.thread);
-        bury({ ...scene, victim: another(scene.heap) }, () => ours.drop());
+        bury({ ...scene, victim: anotherThread(scene.heap) }, () => ours.drop());
       };
       return { act: () => theirs.drop(), check };
     });
@@ -256,7 +257,7 @@ describe('between death and reaping', () => {
 
 /** A thread that can prove deaths. */
 function witnessIn({ heap }: Scene): { store: ContainerStore; slots: ThreadSlots } {
-  const other = another(heap);
+  const other = anotherThread(heap);
   const slots = slotsOf(heap);
   const store = Object.create(other, {
     memory: { value: other.memory },

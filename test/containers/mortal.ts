@@ -7,8 +7,7 @@
 
 import { vi } from 'vitest';
 import type { ContainerStore } from '../../src/containers/store.ts';
-import { attached } from '../../src/heap/attached.ts';
-import { Heap } from '../../src/heap/heap.ts';
+import type { Heap } from '../../src/heap/heap.ts';
 import { ThreadSlots } from '../../src/heap/slots.ts';
 import { readSuperblock } from '../../src/heap/superblock.ts';
 import type { Address } from '../../src/memory/address.ts';
@@ -20,14 +19,6 @@ import { Thread } from '../../src/sync/thread.ts';
 export class Killed extends Error {}
 
 type View = Int32Array | Uint32Array;
-
-/** Another thread's handle of the heap, in this isolate; it "dies" by not being used any more. */
-export function another(heap: Heap): Heap {
-  attached().heaps.delete(heap.id);
-  const other = Heap.attach(heap.handle);
-  attached().heaps.set(heap.id, heap);
-  return other;
-}
 
 /** The table of the heap's thread slots, as another thread has it. */
 export function slotsOf({ memory }: Heap): ThreadSlots {

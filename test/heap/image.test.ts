@@ -12,7 +12,6 @@ import { Semaphore } from '../../src/containers/semaphore.ts';
 import { string } from '../../src/containers/string.ts';
 import { vec } from '../../src/containers/vec-field.ts';
 import { AttachError, BusyError } from '../../src/errors.ts';
-import { attached } from '../../src/heap/attached.ts';
 import { Heap } from '../../src/heap/heap.ts';
 import type { HeapOptions } from '../../src/heap/options.ts';
 import { ThreadSlots } from '../../src/heap/slots.ts';
@@ -20,6 +19,7 @@ import { readSuperblock } from '../../src/heap/superblock.ts';
 import { type Address, GiB, KiB, MiB, NULL } from '../../src/memory/address.ts';
 import { f64, u32 } from '../../src/structs/scalars.ts';
 import { struct } from '../../src/structs/struct.ts';
+import { anotherThread, leave } from '../misuse/another-thread.ts';
 
 const KINDS: readonly [name: string, options: HeapOptions][] = [
   ['tlsf', { allocator: 'tlsf' }],
@@ -47,21 +47,6 @@ function restore(...args: Parameters<typeof Heap.restore>): Heap {
   const heap = Heap.restore(...args);
   heaps.push(heap);
   return heap;
-}
-
-/** Another thread's handle of the heap, in this isolate. */
-function another(of: Heap): Heap {
-  attached().heaps.delete(of.id);
-  const other = Heap.attach(of.handle);
-  attached().heaps.set(of.id, of);
-  return other;
-}
-
-/** It leaves, as its thread would. */
-function leave(other: Heap, of: Heap): void {
-  attached().heaps.set(of.id, other);
-  other.detach();
-  attached().heaps.set(of.id, of);
 }
 
 function slotsOf({ memory }: Heap): ThreadSlots {
@@ -195,7 +180,7 @@ test('a heap of 4 GiB with 10 MiB in use has an image of 10 MiB', () => {
 describe('no thread of the old heap', () => {
   test('is in the new one: slots are free and go on counting, blocks are nobody’s', () => {
     const heap = make();
-    leave(another(heap), heap);
+    leave(anotherThread(heap), heap);
     const own = heap.alloc(100);
     const shared = heap.alloc(100);
     heap.share(shared);
@@ -206,13 +191,13 @@ describe('no thread of the old heap', () => {
     const states = new Map([...copy.blocks()].map(({ address, state }) => [address, state]));
     expect([own, shared, sent].map((address) => states.get(address))).toEqual(['orphan', 'shared', 'flight']);
     expect(copy.tryReceive(sent), 'what was on its way arrives').toBe(true);
-    expect(another(copy).thread).toMatchObject({ slot: 2, generation: 2 });
+    expect(anotherThread(copy).thread).toMatchObject({ slot: 2, generation: 2 });
     expect(() => copy.reap(heap.threads()[0]!.threadId), 'nobody is known of').toThrow(RangeError);
   });
 
   test('may be attached when it is taken', () => {
     const heap = make();
-    const other = another(heap);
+    const other = anotherThread(heap);
     expect(() => heap.snapshot()).toThrow(BusyError);
     expect(() => heap.snapshot()).toThrow(`cannot be saved: it is held by thread ${threadId()} (slot 2)`);
     other.rest();
@@ -243,7 +228,7 @@ describe('no thread of the old heap', () => {
 
   test('is waited for when it is dead: it is reaped first', () => {
     const heap = make();
-    const victim = another(heap);
+    const victim = anotherThread(heap);
     const left = victim.alloc(100);
     slotsOf(heap).markDead(victim.thread.slot, victim.thread.generation);
     const copy = restore(heap.snapshot());
@@ -256,13 +241,13 @@ describe('no thread of the old heap', () => {
     heap.roots.set('mutex', Mutex.create(heap, u32, 7));
     heap.roots.set('rwlock', RwLock.create(heap, u32, 8));
     heap.roots.set('semaphore', Semaphore.create(heap, 1));
-    const victim = another(heap);
+    const victim = anotherThread(heap);
     victim.roots.open('mutex', Mutex.type(u32))!.lock();
     victim.roots.open('rwlock', RwLock.type(u32))!.lockRead();
     victim.roots.open('semaphore', Semaphore)!.acquire();
     heap.reap({ slot: victim.thread.slot, generation: victim.thread.generation });
     const copy = restore(heap.snapshot());
-    const next = another(copy);
+    const next = anotherThread(copy);
     expect(next.thread).toMatchObject({ slot: 2, generation: 2 });
     const mutex = next.roots.open('mutex', Mutex.type(u32))!;
     mutex.with((cell, { recovered }) => expect([cell.value, recovered]).toEqual([7, true]));

@@ -13,6 +13,7 @@ import { readSuperblock } from '../../src/heap/superblock.ts';
 import { type Address, MiB, NULL } from '../../src/memory/address.ts';
 import { u32 } from '../../src/structs/scalars.ts';
 import { struct } from '../../src/structs/struct.ts';
+import { anotherThread } from '../misuse/another-thread.ts';
 
 const Point = struct('Point', { x: u32, y: u32 });
 const made: Heap[] = [];
@@ -27,14 +28,14 @@ function poisoned(cache: boolean): { heap: Heap; other: Heap; blocks: Address[] 
   made.push(heap);
   const blocks = [heap.alloc(40), heap.alloc(40)];
   heap.roots.set('kept', heap.alloc(40));
-  const [victim, other] = [another(heap), another(heap)];
+  const [victim, other] = [anotherThread(heap), anotherThread(heap)];
   other.free(other.alloc(40));
   poison(heap, victim);
   return { heap, other, blocks };
 }
 
 /** A thread dies with the allocator's lock, and a header was overwritten. */
-function poison(heap: Heap, victim = another(heap)): void {
+function poison(heap: Heap, victim = anotherThread(heap)): void {
   const block = heap.alloc(100_000);
   victim.lock(allocatorLock(victim)).acquire();
   heap.memory.u32[block / 4 - 2] = 0;
@@ -50,13 +51,6 @@ function allocatorLock({ memory }: Heap): Address {
   const isCached = kindAt(memory, allocator) === KIND_THREAD_CACHED;
   const locked = isCached ? memory.u32[allocator / 4 + FIRST]! * 8 : allocator;
   return (locked + CONTROL_BYTES) as Address;
-}
-
-function another(heap: Heap): Heap {
-  attached().heaps.delete(heap.id);
-  const other = Heap.attach(heap.handle);
-  attached().heaps.set(heap.id, heap);
-  return other;
 }
 
 describe.each([true, false])('a poisoned heap; caches: %s', (cache) => {
@@ -109,7 +103,7 @@ describe.each([true, false])('a poisoned heap; caches: %s', (cache) => {
   test('who would wait for a lock of a container throws at once; one that is free goes on', () => {
     const heap = Heap.create({ byteLength: MiB, maxThreads: 4, cache });
     made.push(heap);
-    const [victim, other] = [another(heap), another(heap)];
+    const [victim, other] = [anotherThread(heap), anotherThread(heap)];
     const mutex = Mutex.create(heap, Point);
     const map = SharedMap.create(heap, u32, u32, { shards: 1 }).set(1, 1);
     const [otherMutex, otherMap] = [Mutex.open(other, mutex.handle), SharedMap.open(other, map.handle)];
@@ -129,7 +123,7 @@ describe.each([true, false])('a poisoned heap; caches: %s', (cache) => {
 
   test('nobody attaches to it, and no slot is taken by who tries', () => {
     const { heap } = poisoned(cache);
-    for (let i = 0; i < 5; i++) expect(() => another(heap)).toThrow(HeapCorruptionError);
+    for (let i = 0; i < 5; i++) expect(() => anotherThread(heap)).toThrow(HeapCorruptionError);
     attached().heaps.set(heap.id, heap);
     const { slots, maxThreads } = readSuperblock(heap.memory);
     expect(new ThreadSlots(heap.memory, slots, maxThreads).taken()).toHaveLength(3);

@@ -4,7 +4,6 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Box, box } from '../../src/containers/box.ts';
 import { string } from '../../src/containers/string.ts';
 import { DetachedError, HeapCorruptionError } from '../../src/errors.ts';
-import { attached } from '../../src/heap/attached.ts';
 import { Heap } from '../../src/heap/heap.ts';
 import type { HeapAllocator } from '../../src/heap/options.ts';
 import { ThreadSlots } from '../../src/heap/slots.ts';
@@ -13,6 +12,7 @@ import { type Address, KiB, MiB, NULL } from '../../src/memory/address.ts';
 import { array } from '../../src/structs/array-field.ts';
 import { u32 } from '../../src/structs/scalars.ts';
 import { struct } from '../../src/structs/struct.ts';
+import { anotherThread } from '../misuse/another-thread.ts';
 import { told, visit } from './visitor.ts';
 
 const Named = struct('Named', { id: u32, name: string });
@@ -24,14 +24,6 @@ beforeEach(() => {
   largest = heap.stats().largestFree;
 });
 afterEach(() => heap.detach());
-
-/** Another thread's handle of the heap, in this isolate; it "dies" by not being used any more. */
-function another(of: Heap = heap): Heap {
-  attached().heaps.delete(of.id);
-  const other = Heap.attach(of.handle);
-  attached().heaps.set(of.id, of);
-  return other;
-}
 
 const tenantOf = ({ thread: { slot, generation } }: Heap) => ({ slot, generation });
 
@@ -51,7 +43,7 @@ describe.each(['tlsf', 'linked-list', 'buddy', 'bump'] satisfies HeapAllocator[]
   test.each([true, false])("gives the cache back and makes live blocks nobody's; caches: %s", (cache) => {
     const own = Heap.create({ byteLength: MiB, allocator, cache: cache && allocator !== 'bump' });
     const before = own.stats().largestFree;
-    const victim = another(own);
+    const victim = anotherThread(own);
     const kept = Array.from({ length: 20 }, (_, i) => victim.alloc(24 + i * 8));
     const shared = victim.alloc(100);
     victim.share(shared);
@@ -78,7 +70,7 @@ describe.each(['tlsf', 'linked-list', 'buddy', 'bump'] satisfies HeapAllocator[]
 
 describe('what it owned', () => {
   test('is dropped with all that it owns, where that is wanted', () => {
-    const victim = another();
+    const victim = anotherThread(heap);
     victim.alloc(100);
     Box.create(victim, Named, { id: 1, name: 'a name that takes a block of its own' });
     expect(heap.stats().liveBlocks).toBeGreaterThan(2);
@@ -90,7 +82,7 @@ describe('what it owned', () => {
   });
 
   test('stays where it was sent or shared, reclaimed or not', () => {
-    const victim = another();
+    const victim = anotherThread(heap);
     const shared = victim.alloc(40);
     victim.roots.set('kept', shared);
     const sent = victim.alloc(40);
@@ -117,7 +109,7 @@ describe('an array of structs', () => {
     Tagged.array(own, 1, { layout }).free();
     own.flush();
     const before = own.stats();
-    const victim = another(own);
+    const victim = anotherThread(own);
     const made = Tagged.array(victim, 5, { layout });
     for (const each of made) {
       Object.assign(each, { id: 7, next: { id: 1, name: LONG } });
@@ -136,7 +128,7 @@ describe('an array of structs', () => {
   });
 
   test('that was freed is none any more, whatever lies there now', () => {
-    const victim = another();
+    const victim = anotherThread(heap);
     const made = Named.array(victim, 4);
     made.at(2).name = LONG;
     const { address } = made;
@@ -152,7 +144,7 @@ describe('an array of structs', () => {
 
   test('whose own tail was overwritten is freed, and leads nowhere', () => {
     for (const word of [3, 4]) {
-      const victim = another();
+      const victim = anotherThread(heap);
       const made = Named.array(victim, 4);
       const end = (made.address + heap.sizeOf(made.address)) / 4;
       heap.memory.u32[end - word] = 0x7fffffff;
@@ -172,7 +164,7 @@ describe('a damaged block', () => {
     ['hardened', (own: Heap, address: Address) => (own.memory.u8[address + own.sizeOf(address)]! ^= 1)],
   ] as const)('keeps no other from being dropped, and is named: %s', (checks, damage) => {
     const own = Heap.create({ byteLength: MiB, checks, maxThreads: 4 });
-    const victim = another(own);
+    const victim = anotherThread(own);
     const made = Array.from({ length: 3 }, () => victim.new(Named, { name: 'a text of its own' }).address);
     damage(own, made[1]!);
     const { owned, damaged } = own.reap(tenantOf(victim), { reclaim: true });
@@ -192,14 +184,14 @@ describe('a damaged block', () => {
 
 describe('the slot', () => {
   test('is free afterwards; reaping again does nothing, also when another thread has it', () => {
-    const victim = another();
+    const victim = anotherThread(heap);
     const tenant = tenantOf(victim);
     const kept = victim.alloc(40);
     expect(heap.threads().length).toBe(2);
     expect(heap.reap(tenant).owned).toEqual([kept]);
     expect(heap.threads().length).toBe(1);
     expect(heap.reap(tenant)).toMatchObject({ ...tenant, owned: [], returnedBlocks: 0 });
-    const next = another();
+    const next = anotherThread(heap);
     expect(next.threadSlot).toBe(tenant.slot);
     const theirs = next.alloc(40);
     expect(heap.reap(tenant).owned).toEqual([]);
@@ -216,7 +208,7 @@ describe('the slot', () => {
     expect(() => heap.reap(null as unknown as number)).toThrow(TypeError);
     expect(() => heap.reap(0)).toThrow('the calling thread');
     expect(() => heap.reap(tenantOf(heap))).toThrow('the calling thread');
-    const victim = another();
+    const victim = anotherThread(heap);
     expect(() => heap.reap(0)).toThrow('2 slots are of thread 0');
     die(victim);
     expect(heap.reap(0)).toMatchObject(tenantOf(victim));
@@ -224,7 +216,7 @@ describe('the slot', () => {
 
   test('outlives 1,000 tenants that die', () => {
     for (let generation = 1; generation <= 1000; generation++) {
-      const victim = another();
+      const victim = anotherThread(heap);
       expect(tenantOf(victim)).toEqual({ slot: 2, generation });
       for (const address of [victim.alloc(24), victim.alloc(24)]) victim.free(address);
       victim.alloc(16);
@@ -243,7 +235,7 @@ describe('the slot', () => {
 
 describe('recover', () => {
   test('reaps who is known to be dead, and nobody else', () => {
-    const [first, second, third] = [another(), another(), another()];
+    const [first, second, third] = [anotherThread(heap), anotherThread(heap), anotherThread(heap)];
     first.alloc(8);
     die(first);
     die(third);
@@ -254,7 +246,7 @@ describe('recover', () => {
   });
 
   test('is what a full heap does before it says so', () => {
-    const victim = another();
+    const victim = anotherThread(heap);
     const most = Array.from({ length: 3000 }, () => victim.alloc(200)).filter((address) => address !== NULL);
     for (const address of most) victim.free(address);
     const rest: Address[] = [];
@@ -267,12 +259,12 @@ describe('recover', () => {
 
 describe('locks', () => {
   test('of a dead thread are taken over at once, several and in any order', () => {
-    const victim = another();
+    const victim = anotherThread(heap);
     const locks = [1, 2, 3].map(() => heap.allocZeroed(8));
     for (const address of locks) victim.lock(address).acquire();
     expect(heap.lock(locks[1]!).tryAcquire()).toBe(false);
     heap.reap(tenantOf(victim));
-    const next = another();
+    const next = anotherThread(heap);
     for (const address of locks.toReversed()) {
       const lock = next.lock(address);
       lock.acquire();

@@ -1,11 +1,10 @@
 /** Watched workers of a thread that may not block, as a page's main thread. */
 
 import { expect, test, vi } from 'vitest';
-import { attached } from '../../src/heap/attached.ts';
-import { Heap } from '../../src/heap/heap.ts';
 import type { ReapReport } from '../../src/heap/recovery.ts';
 import { RECOVERY_LOCK } from '../../src/heap/superblock.ts';
 import { UNBLOCKABLE_SPIN_MS } from '../../src/sync/lock.ts';
+import { anotherThread } from '../misuse/another-thread.ts';
 import { Scene } from './casualties.ts';
 
 vi.mock('#platform', async (original) => ({ ...(await original<object>()), mayBlock: () => false }));
@@ -13,9 +12,7 @@ vi.mock('#platform', async (original) => ({ ...(await original<object>()), mayBl
 test('who cannot reap at once, because a thread that lives is at it, comes back', async () => {
   const scene = new Scene();
   const { heap } = scene;
-  attached().heaps.delete(heap.id);
-  const other = Heap.attach(heap.handle);
-  attached().heaps.set(heap.id, heap);
+  const other = anotherThread(heap);
   expect(heap.thread.mayBlock).toBe(false);
 
   const { worker } = scene.start('exit');

@@ -7,7 +7,6 @@ import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { DetachedError, LockTimeoutError } from '../../src/errors.ts';
-import { attached } from '../../src/heap/attached.ts';
 import { Heap } from '../../src/heap/heap.ts';
 import type { ReapReport } from '../../src/heap/recovery.ts';
 import { SLOT_BYTES, ThreadSlots } from '../../src/heap/slots.ts';
@@ -16,6 +15,7 @@ import { WatchedWorkers } from '../../src/heap/watch.ts';
 import { KiB } from '../../src/memory/address.ts';
 import { Memory } from '../../src/memory/memory.ts';
 import type { End } from '../../workers/test-threads/casualty.ts';
+import { anotherThread } from '../misuse/another-thread.ts';
 import { STEP } from '../stress/steps.ts';
 import { Scene } from './casualties.ts';
 
@@ -32,14 +32,6 @@ afterEach(() => heap.detach());
 /** Watches until the worker is reaped. */
 function reaped(worker: Worker, reclaim = false): Promise<ReapReport> {
   return new Promise((resolve) => heap.watch(worker, { reclaim, onReaped: resolve }));
-}
-
-/** Another thread's handle of the heap, in this one. */
-function attachAnother(): Heap {
-  attached().heaps.delete(heap.id);
-  const other = Heap.attach(heap.handle);
-  attached().heaps.set(heap.id, heap);
-  return other;
 }
 
 const gone = (worker: Worker): Promise<unknown> => new Promise((resolve) => worker.once('exit', resolve));
@@ -279,7 +271,7 @@ describe('a worker', () => {
 
 describe('a reaping that fails', () => {
   test('is told to who wants to know it, and the slot stays known as that of a dead thread', async () => {
-    const other = attachAnother();
+    const other = anotherThread(heap);
     // Recovery waits for a thread that lives.
     other.lock(RECOVERY_LOCK).acquire();
     const { worker } = scene.start('exit');
@@ -324,7 +316,7 @@ describe('many', () => {
   }
 
   test('a thread id that is given again does the living no harm', () => {
-    const [dead, living] = [attachAnother(), attachAnother()];
+    const [dead, living] = [anotherThread(heap), anotherThread(heap)];
     const [lost, kept] = [dead.alloc(40), living.alloc(40)];
     const lock = heap.allocZeroed(8);
     living.lock(lock).acquire();

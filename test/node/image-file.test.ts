@@ -17,11 +17,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SharedMap } from '../../src/containers/map.ts';
 import { string } from '../../src/containers/string.ts';
 import { AttachError, BusyError } from '../../src/errors.ts';
-import { attached } from '../../src/heap/attached.ts';
 import { Heap } from '../../src/heap/heap.ts';
 import { type Address, MiB } from '../../src/memory/address.ts';
 import { loadImage, loadImageAsync, saveImage } from '../../src/node/image-file.ts';
 import { u32 } from '../../src/structs/scalars.ts';
+import { anotherThread, leave } from '../misuse/another-thread.ts';
 
 const LOADER = fileURLToPath(new URL('../../dist/workers/test-threads/image-loader.js', import.meta.url));
 
@@ -62,13 +62,9 @@ test('an image takes the place of an older one; the file of a failed try is gone
   saveImage(heap, file);
   expect(loadImage(file).roots.names()).toEqual(['words', 'more']);
   const before = readFileSync(file);
-  attached().heaps.delete(heap.id);
-  const other = Heap.attach(heap.handle);
-  attached().heaps.set(heap.id, heap);
+  const other = anotherThread(heap);
   expect(() => saveImage(heap, file)).toThrow(BusyError);
-  attached().heaps.set(heap.id, other);
-  other.detach();
-  attached().heaps.set(heap.id, heap);
+  leave(other, heap);
   expect(() => saveImage(heap, join(folder, 'no such folder', 'words.heap'))).toThrow(/ENOENT/);
   const pipe = join(folder, 'pipe');
   execFileSync('mkfifo', [pipe]);
