@@ -166,6 +166,6 @@ describe('a mixed run with cookies', () => {
       emptyTable(table);
       expectAllBack(first);
     },
-    120_000 + MIXED_SECONDS * 2000,
+    600_000 + MIXED_SECONDS * 2000,
   );
 });

@@ -48,7 +48,7 @@ test('a map', async () => {
     for (const [key, value] of map) if (key !== 'mine') expect(value.startsWith(`${key} = `)).toBe(true);
   }
   map.destroy();
-}, 30_000);
+});
 
 test('a channel', async () => {
   const channel = Channel.create(heap, u32, { capacity: 64 });
@@ -68,7 +68,7 @@ test('a channel', async () => {
     expect(got.sort((a, b) => a - b)).toEqual(Array.from({ length: 64 }, (_, index) => index));
   }
   channel.destroy();
-}, 30_000);
+});
 
 test('a ring', async () => {
   const ring = SpscRing.create(heap, u32, { capacity: 16 });
@@ -81,7 +81,7 @@ test('a ring', async () => {
     mine.release();
   }
   ring.destroy();
-}, 30_000);
+});
 
 test('a root: the next in line makes it at once', async () => {
   await kill('root', undefined, 5);

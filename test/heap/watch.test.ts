@@ -261,7 +261,7 @@ describe('a worker', () => {
       Heap.create().watch(worker);
       worker.unref();
       console.log('done');`;
-    const run = execFileSync(process.execPath, ['--input-type=module', '-e', code], { timeout: 30_000 });
+    const run = execFileSync(process.execPath, ['--input-type=module', '-e', code], { timeout: 300_000 });
     expect(String(run)).toBe('done\n');
   });
 
