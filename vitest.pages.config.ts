@@ -7,6 +7,7 @@ export default defineConfig({
     // Ends what hangs, however slow the machine: the slowest test takes a minute on a busy one.
     testTimeout: 600_000,
     hookTimeout: 600_000,
+    expect: { poll: { timeout: 120_000 } },
     reporters: ['verbose'],
   },
 });

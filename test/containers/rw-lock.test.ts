@@ -61,12 +61,13 @@ test('a thread that reads may read again, also while a writer waits for it', asy
 });
 
 test('a writer that waits keeps new readers out; the last reader wakes it', async () => {
-  sleepUntilNotified();
+  const asleep = sleepUntilNotified();
   const { mine, theirs } = both();
   const third = RwLock.at(elsewhere(), mine.address, Account);
   const reading = mine.lockRead();
   const writing = theirs.lockWriteAsync();
   expect(third.tryRead()).toBeUndefined();
+  await asleep();
   reading.unlock();
   (await writing).unlock();
   const late = third.tryRead()!;

@@ -1,6 +1,6 @@
 /** Async sleepers, watched without a clock: what wakes them, and how often they sleep. */
 
-import { onTestFinished, vi } from 'vitest';
+import { expect, onTestFinished, vi } from 'vitest';
 import { hasWaitAsync } from '../../src/memory/atomics.ts';
 
 /** Longer than anything but a missing notify. */
@@ -18,25 +18,41 @@ function watchSleeps(watch: (sleep: Sleep, ...args: Parameters<Sleep>) => Sleepi
   onTestFinished(() => spy.mockRestore());
 }
 
-/** From here on no slice ends a sleep: the sleepers of this test are notified, or reject after a minute. */
-export function sleepUntilNotified(): void {
+/**
+ * From here on no slice ends a sleep. The test fails when one was not ended by a notify, after a minute. Returns
+ * what resolves once there was a sleep.
+ */
+export function sleepUntilNotified(): () => Promise<void> {
+  let missed = 0;
+  let begun = 0;
+  onTestFinished(() => expect(missed, 'sleeps that nobody ended').toBe(0));
   watchSleeps((sleep, words, index, value) => {
     const sleeping = sleep(words, index, value, LONG_MS);
     if (!sleeping.async) return sleeping;
-    const woken = sleeping.value.then((result) => {
-      if (result === 'timed-out') throw new Error('a sleeper was not notified');
-      return result;
+    begun++;
+    void sleeping.value.then((result) => {
+      if (result === 'timed-out') missed++;
     });
-    return { async: true, value: woken };
+    return sleeping;
   });
+  return async () => {
+    if (hasWaitAsync) await vi.waitUntil(() => begun > 0, { timeout: LONG_MS });
+  };
 }
 
-/** The ms that each sleep of this test lasts at most, from here on, as they begin. */
+/** The ms that each sleep of this thread lasts at most, in the order in which they begin, from here on. */
 export function noteSleeps(): number[] {
   const noted: number[] = [];
   watchSleeps((sleep, words, index, value, ms) => {
     noted.push(ms);
     return sleep(words, index, value, ms);
   });
+  const block = Atomics.wait as (...args: Parameters<Sleep>) => 'ok';
+  const spy = vi.spyOn(Atomics as { wait: typeof block }, 'wait');
+  spy.mockImplementation((words, index, value, ms) => {
+    noted.push(ms);
+    return block(words, index, value, ms);
+  });
+  onTestFinished(() => spy.mockRestore());
   return noted;
 }

@@ -17,7 +17,7 @@ const Point = struct('Point', { x: u32, y: u32 });
 const made: Heap[] = [];
 
 function create(options: HeapOptions = {}): Heap {
-  const heap = Heap.create({ byteLength: MiB, maxThreads: 4, lockTimeout: 200, ...options });
+  const heap = Heap.create({ byteLength: MiB, maxThreads: 4, lockTimeout: 60_000, ...options });
   made.push(heap);
   return heap;
 }

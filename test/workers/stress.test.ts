@@ -130,7 +130,9 @@ describe('a run', () => {
     expect(stderr).toMatch(/^again: npm run stress -- .*--only blocks,mutant-\w+ .*--seed 77$/m);
   });
 
-  test(`of ${SECONDS} s, with ${KILLS} kills and more`, { timeout: (SECONDS * 25 + 400) * 1000 }, async () => {
+  test(`of ${SECONDS} s, with ${KILLS} kills and more`, {
+    timeout: (SECONDS * 25 + 400) * 1000,
+  }, async () => {
     const args = ['--seconds', `${SECONDS}`, '--kill', '12', '--kills', `${KILLS}`, '--json'];
     const { status, stdout, stderr } = await stress(...args);
     expect(status, stdout + stderr).toBe(0);
