@@ -152,7 +152,7 @@ describe('detach()', () => {
     made.push(next);
     expect(next.threadSlot).toBe(2);
     expect(next.threads().map(({ slot }) => slot)).toEqual([1, 2]);
-    expect(() => next.lock(address).acquire()).toThrow(/held by thread 0 \(slot 1\)/);
+    expect(() => next.lock(address).acquire(200)).toThrow(/held by thread 0 \(slot 1\)/);
   });
 });
 
