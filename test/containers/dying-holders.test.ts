@@ -84,6 +84,17 @@ describe('mutex', () => {
     ours.destroy();
   });
 
+  test('who waits for it has it when its owner dies', async () => {
+    const { ours, theirs } = both();
+    theirs.lock();
+    const expectSoon = killWhoIsWaitedFor();
+    const guard = await ours.lockAsync();
+    expectSoon();
+    expect(guard.recovered).toBe(true);
+    guard.unlock();
+    ours.destroy();
+  });
+
   test('who dies with what it was told tells the next one again', () => {
     const { ours, theirs } = both();
     theirs.lock();

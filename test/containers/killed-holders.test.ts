@@ -53,24 +53,25 @@ function holder(held: Held, handle: Handle): () => Promise<number> {
   };
 }
 
-/** Kills the holder. Checks that who sleeps behind it gets on after the slice that it is in, or one more. */
-async function expectSoon(kill: () => Promise<number>, had: Promise<unknown>): Promise<void> {
+/** Waits, and kills the holder meanwhile. Checks that the wait ends with the slice that it is in, or one more. */
+async function expectSoon<T>(kill: () => Promise<number>, wait: () => Promise<T>): Promise<T> {
   const sleeps = noteSleeps();
+  const had = wait();
   heap.reap(await kill());
   const before = sleeps.length;
   await had;
   expect(sleeps.length - before).toBeLessThanOrEqual(1);
   for (const ms of sleeps) expect(ms).toBeLessThanOrEqual(SLICE_MS);
+  return had;
 }
 
 test('mutex', async () => {
   const mutex = Mutex.create(heap, Value);
   const kill = holder('mutex', mutex.handle);
   expect(mutex.tryLock()).toBeUndefined();
-  const had = mutex.lockAsync();
-  await expectSoon(kill, had);
-  expect((await had).recovered).toBe(true);
-  (await had).unlock();
+  const guard = await expectSoon(kill, () => mutex.lockAsync());
+  expect(guard.recovered).toBe(true);
+  guard.unlock();
   expect(mutex.with((_, { recovered }) => recovered)).toBe(false);
   mutex.destroy();
 });
@@ -81,20 +82,18 @@ test('rw-lock: a reader; its slot goes to the next reader in between', async () 
   const kill = holder('read', lock.handle);
   expect(heap.threads().map(({ slot }) => slot)).toEqual([1, 2]);
   expect(lock.tryWrite(), 'the living reader of the same slot').toBeUndefined();
-  const had = lock.lockWriteAsync();
-  await expectSoon(kill, had);
-  expect((await had).recovered).toBe(false);
-  (await had).unlock();
+  const guard = await expectSoon(kill, () => lock.lockWriteAsync());
+  expect(guard.recovered).toBe(false);
+  guard.unlock();
   lock.destroy();
 });
 
 test('rw-lock: a writer', async () => {
   const lock = RwLock.create(heap, Value);
   const kill = holder('write', lock.handle);
-  const had = lock.lockReadAsync();
-  await expectSoon(kill, had);
-  expect((await had).recovered).toBe(true);
-  (await had).unlock();
+  const guard = await expectSoon(kill, () => lock.lockReadAsync());
+  expect(guard.recovered).toBe(true);
+  guard.unlock();
   expect(lock.write((_, { recovered }) => recovered)).toBe(true);
   expect(lock.write((_, { recovered }) => recovered)).toBe(false);
   lock.destroy();
@@ -105,8 +104,7 @@ test('semaphore: the slot goes to the next holder in between', async () => {
   heap.reap(await holder('permits', semaphore.handle)());
   const kill = holder('permits', semaphore.handle);
   expect(semaphore.tryAcquire(2), 'the living holder of the same slot').toBe(false);
-  const had = semaphore.acquireAsync(3);
-  await expectSoon(kill, had);
+  await expectSoon(kill, () => semaphore.acquireAsync(3));
   expect([semaphore.held, semaphore.available]).toEqual([3, 0]);
   semaphore.release(3);
   semaphore.destroy();
@@ -116,8 +114,7 @@ test('once', async () => {
   const once = Once.create(heap);
   const kill = holder('once', once.handle);
   let runs = 0;
-  const had = once.runAsync(() => runs++);
-  await expectSoon(kill, had);
+  await expectSoon(kill, () => once.runAsync(() => runs++));
   expect([runs, once.done]).toEqual([1, true]);
   once.destroy();
 });
@@ -125,8 +122,7 @@ test('once', async () => {
 test('barrier', async () => {
   const barrier = Barrier.create(heap, 3);
   const kill = holder('barrier', barrier.handle);
-  const waiting = barrier.waitAsync();
-  await expectSoon(kill, expect(waiting).rejects.toThrow(BrokenBarrierError));
+  await expectSoon(kill, () => expect(barrier.waitAsync()).rejects.toThrow(BrokenBarrierError));
   barrier.reset();
   expect(barrier.broken).toBe(false);
   barrier.destroy();
