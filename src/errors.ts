@@ -13,6 +13,17 @@ export function hex(address: number): string {
     : String(address);
 }
 
+/** A value as messages name it; long strings and objects in short. */
+export function show(given: unknown): string {
+  if (typeof given === 'string') return JSON.stringify(given.length > 40 ? `${given.slice(0, 40)}…` : given);
+  if (typeof given === 'bigint') return `${given}n`;
+  if (typeof given === 'function') return `function ${given.name}`.trimEnd();
+  if (typeof given !== 'object' || given === null) return String(given);
+  if (Array.isArray(given)) return `an array of ${given.length}`;
+  const name: unknown = given.constructor?.name;
+  return typeof name === 'string' && name !== 'Object' && name !== '' ? `an object of ${name}` : 'an object';
+}
+
 /** The base of all sabheap errors: `error instanceof SabheapError` tells ours from others. */
 export class SabheapError extends Error {
   constructor(message: string, options?: ErrorOptions) {

@@ -16,7 +16,7 @@
  *     with a map     shift = log2(smallest block) - 2, base: where the map's word of address 0 would be
  */
 
-import { HeapCorruptionError, hex, InvalidFreeError } from '../errors.ts';
+import { HeapCorruptionError, hex, InvalidFreeError, show } from '../errors.ts';
 import * as addresses from '../memory/address.ts';
 import { ADDRESS_LIMIT, type Address, alignDown } from '../memory/address.ts';
 import * as layouts from '../memory/layout.ts';
@@ -527,6 +527,9 @@ export interface Region {
  * @throws RangeError when the region is misaligned, outside the memory or too small
  */
 export function checkRegion(memory: Memory, options: RegionOptions, least: number): Region {
+  if (memory?.u32 === undefined) {
+    throw new TypeError(`an allocator lies in a Memory, from Memory.create(bytes); got ${show(memory)}`);
+  }
   const start = options.start ?? 0;
   checkInteger('start', start, 0, memory.byteLength);
   if (start % UNIT !== 0) throw new RangeError(`start must be a multiple of 8, got ${start}`);
@@ -539,6 +542,12 @@ export function checkRegion(memory: Memory, options: RegionOptions, least: numbe
     );
   }
   return { start, end };
+}
+
+/** Throws unless a wrapper was told, by its class, which algorithm to put itself around. */
+export function checkAlgorithm(given: unknown): void {
+  if (typeof (given as { create?: unknown } | undefined)?.create === 'function') return;
+  throw new TypeError(`options.allocator must be a class, such as TlsfAllocator; got ${show(given)}`);
 }
 
 /** Lays out a control block with zeroed counters. The caller writes the tag last, with `sealControl`. */

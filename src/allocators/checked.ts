@@ -30,6 +30,7 @@ import type { Memory } from '../memory/memory.ts';
 import type { Thread } from '../sync/thread.ts';
 import {
   Algorithm,
+  checkAlgorithm,
   checkRegion,
   layControl,
   type OwnershipCodec,
@@ -114,6 +115,7 @@ export class Checked<A extends Algorithm = Algorithm> extends Algorithm {
     const first = firstByte(region.start, quarantine, reserve);
     if (first > region.end)
       throw new RangeError(`the region is too small: the checks alone need ${first - region.start}`);
+    checkAlgorithm(options.allocator);
     const inner = options.allocator.create(memory, {
       ...(options.options as O),
       start: first,

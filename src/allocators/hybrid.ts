@@ -22,6 +22,7 @@ import type { Memory } from '../memory/memory.ts';
 import type { Thread } from '../sync/thread.ts';
 import {
   Algorithm,
+  checkAlgorithm,
   checkRegion,
   layControl,
   MEASURES,
@@ -72,6 +73,7 @@ export class HybridAllocator<A extends Algorithm = Algorithm> extends Algorithm 
     const boundary = first + alignUp(temporaryBytes, UNIT);
     const thread = options.thread === undefined ? {} : { thread: options.thread };
     const temporary = BumpAllocator.create(memory, { start: first, byteLength: boundary - first, ...thread });
+    checkAlgorithm(options.allocator);
     const permanent = options.allocator.create(memory, {
       ...(options.options as O),
       start: boundary,

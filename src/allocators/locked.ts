@@ -29,6 +29,7 @@ import { SpinLock } from '../sync/spin-lock.ts';
 import type { Thread } from '../sync/thread.ts';
 import {
   type Algorithm,
+  checkAlgorithm,
   checkLayout,
   checkRegion,
   layControl,
@@ -102,6 +103,7 @@ export class Locked<A extends Algorithm = Algorithm> implements Allocator {
   ): Locked<A> {
     const region = checkRegion(memory, options, HEADER);
     const kind = lockCode(options.lock ?? 'park');
+    checkAlgorithm(options.allocator);
     const inner = options.allocator.create(memory, {
       ...(options.options as O),
       start: region.start + HEADER,

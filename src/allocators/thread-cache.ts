@@ -107,6 +107,8 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
   /** How many units above that one the highest is; below 0 when there is none. */
   protected reach = -1;
   #epoch: number;
+  /** Whether this thread has blocks in hands that no entry names: a lock was not to be had in time. */
+  #hasStrays = false;
   #refills = 0;
   #flushes = 0;
   #served = 0;
@@ -256,7 +258,7 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
       inner.lock.release();
     }
     if (core.layMany(got, bits, this.cache, base + FIRST_ENTRY)) {
-      inner.acquire();
+      this.#acquireForHeld();
       core.cutMany();
       inner.lock.release();
     }
@@ -285,7 +287,13 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
     } finally {
       list.lock.release();
     }
-    if (!kept) this.#export(base, end);
+    if (kept) this.#dropBelow(base, end);
+    else this.#export(base, end);
+  }
+
+  /** Takes the entries of a class below `end` out of the cache. */
+  #dropBelow(base: number, end: number): void {
+    const first = base + FIRST_ENTRY;
     this.cache.copyWithin(first, end, this.cache[base]! + 1);
     this.cache[base]! -= end - first;
   }
@@ -319,14 +327,13 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
     return pairs * 2 >= to - from;
   }
 
-  /** Frees the entries of a class below `end` in the allocator. The caller takes them out of the cache. */
+  /** Takes the entries of a class below `end` out of the cache and frees them in the allocator. */
   #export(base: number, end: number): void {
     const { inner } = this;
-    const first = base + FIRST_ENTRY;
     // Blocks that another thread freed at the same moment are theirs.
-    const raced = inner.inner.joinMany(this.cache, first, end, this.hand | base);
-    this.#raced += raced;
-    inner.acquire();
+    this.#raced += inner.inner.joinMany(this.cache, base + FIRST_ENTRY, end, this.hand | base);
+    this.#dropBelow(base, end);
+    this.#acquireForHeld();
     try {
       inner.inner.releaseMany();
     } finally {
@@ -345,9 +352,9 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
       const base = cls << CLASS_SHIFT;
       if (this.cache[base] === base + NOWHERE) continue;
       this.#export(base, this.cache[base]! + 1);
-      this.cache[base] = base + NOWHERE;
       this.#appetite[cls] = LEAST_BATCH;
     }
+    if (this.#hasStrays) this.#sweepHeld();
     this.publish();
   }
 
@@ -371,13 +378,28 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
       const base = cls << CLASS_SHIFT;
       this.cache[base] = base + NOWHERE;
     }
-    if (isDone) return;
+    if (!isDone) this.#sweepHeld();
+  }
+
+  /** Frees whatever this thread has in hands, which no entry of its cache may be. Walks all blocks. */
+  #sweepHeld(): void {
     const { inner } = this;
     inner.acquire();
     try {
       sweep(inner.inner, [inner.inner.owner], 'stay');
+      this.#hasStrays = false;
     } finally {
       inner.lock.release();
+    }
+  }
+
+  /** Takes the allocator's lock for blocks that are in no cache. Without it they stay in hands until all is flushed. */
+  #acquireForHeld(): void {
+    try {
+      this.inner.acquire();
+    } catch (error) {
+      this.#hasStrays = true;
+      throw error;
     }
   }
 
@@ -527,7 +549,10 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
     for (let at = base + FIRST_ENTRY; at <= this.cache[base]!; at++) {
       const unit = this.cache[at]!;
       if (withoutGeneration(this.i32[this.indexOf(unit)]!) !== (this.hand | base)) {
-        throw new HeapCorruptionError(unit * UNIT, 'the ownership word of a cached block was overwritten');
+        throw new HeapCorruptionError(
+          unit * UNIT,
+          'a cached block is in other hands: two threads freed it at the same moment, or it was overwritten',
+        );
       }
     }
   }

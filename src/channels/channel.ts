@@ -117,7 +117,7 @@ export class Channel<T = unknown, I = T> extends ChannelCells<T, I> {
     options: ChannelOptions,
   ): Channel<Received<F>, Sent<F>> {
     checkField(field, 'a channel carries a field');
-    const { capacity } = options;
+    const capacity = options?.capacity;
     checkInteger('capacity', capacity, 1, MAX_CAPACITY);
     return new Channel(store, createBlock(store, SHAPE, field, capacity), field, capacity);
   }
@@ -172,7 +172,7 @@ export class Channel<T = unknown, I = T> extends ChannelCells<T, I> {
 
   /** Items inside, those that are being put in or taken out included. May have changed when you look at it. */
   override get length(): number {
-    this.checkLive();
+    this.check();
     const head = this.countUpTo(atomicLoad(this.i32, this.head));
     const length = this.countUpTo(atomicLoad(this.i32, this.tail) & POSITION_MASK) - head;
     const all = this.countUpTo(POSITION_MASK + 1);
@@ -185,6 +185,7 @@ export class Channel<T = unknown, I = T> extends ChannelCells<T, I> {
 
   protected override put(value: I): number {
     const { i32, tail } = this;
+    if (i32[this.word] !== this.kindWord) return IS_CLOSED;
     for (;;) {
       const at = i32[tail]!;
       if (at < 0) return IS_CLOSED;
@@ -209,6 +210,7 @@ export class Channel<T = unknown, I = T> extends ChannelCells<T, I> {
 
   protected override putMany(values: readonly I[], from: number, to: number): number {
     const { i32, tail } = this;
+    if (i32[this.word] !== this.kindWord) return IS_CLOSED;
     for (;;) {
       const first = i32[tail]!;
       if (first < 0) return IS_CLOSED;
@@ -338,8 +340,8 @@ export class Channel<T = unknown, I = T> extends ChannelCells<T, I> {
   // ── Receiving ───────────────────────────────────────────────────────────────────────────────────
 
   protected override poll(): T | typeof NONE | typeof ENDED {
-    if (!this.live) this.checkLive();
     const { i32, head } = this;
+    if (i32[this.word] !== this.kindWord) return ENDED;
     for (;;) {
       const at = i32[head]!;
       const cell = this.cellOf(at);
@@ -366,8 +368,8 @@ export class Channel<T = unknown, I = T> extends ChannelCells<T, I> {
   }
 
   protected override pollMany(into: T[], most: number): number {
-    if (!this.live) this.checkLive();
     const { i32, head } = this;
+    if (i32[this.word] !== this.kindWord) return IS_CLOSED;
     for (;;) {
       const first = i32[head]!;
       const cell = this.cellOf(first);

@@ -97,7 +97,7 @@ export function openBlock(
   return { field, capacity };
 }
 
-/** Has what is inside dropped. No thread may use the queue any more. */
+/** Has what is inside dropped, and clears the header: no object takes these bytes for its queue any more. */
 export function dropItems(dropper: Dropper, address: number, stateBytes: number): void {
   const { memory, layouts } = dropper.store;
   const layout = layouts.find(memory.u32[(address + HASH) >>> 2]!);
@@ -108,4 +108,5 @@ export function dropItems(dropper: Dropper, address: number, stateBytes: number)
     const end = first + capacity * stride;
     for (let value = first; value < end; value += stride) dropper.pushOwned(layout.owning, value);
   }
+  memory.u32.fill(0, address >>> 2, (address + TAIL) >>> 2);
 }

@@ -16,9 +16,9 @@
  * wait that times out, is aborted or dies with its thread loses no item.
  */
 
-import { Container } from '../containers/container.ts';
+import { Container, NO_BLOCK } from '../containers/container.ts';
 import { type ContainerStore, homeOf } from '../containers/store.ts';
-import { BlockingNotAllowedError, ClosedError } from '../errors.ts';
+import { BlockingNotAllowedError, ClosedError, hex } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
 import { atomicLoad, atomicOr, compareExchange } from '../memory/atomics.ts';
 import { checkInteger } from '../memory/layout.ts';
@@ -63,10 +63,10 @@ export abstract class Queue<T = unknown, I = T> extends Container {
   readonly field: Field;
   /** How many items it holds at most. */
   readonly capacity: number;
-  /** False once released: what every attempt looks at first. */
-  protected live = true;
   protected readonly i32: Int32Array;
   // Indexes of words.
+  /** The kind word, which `destroy` clears. Once released, a word that is none. */
+  protected word: number;
   protected readonly tail: number;
   protected readonly head: number;
   protected readonly itemsEvent: number;
@@ -76,6 +76,8 @@ export abstract class Queue<T = unknown, I = T> extends Container {
   protected readonly wanted: string | undefined;
   protected readonly forItems: Waiting;
   protected readonly forRoom: Waiting;
+  /** What the kind word holds, as the signed word that `i32` reads. */
+  protected readonly kindWord: number;
   readonly #generation: number;
 
   protected constructor(store: ContainerStore, address: Address, field: Field, capacity: number) {
@@ -83,6 +85,8 @@ export abstract class Queue<T = unknown, I = T> extends Container {
     this.field = field;
     this.capacity = capacity;
     this.i32 = store.memory.i32;
+    this.word = address >>> 2;
+    this.kindWord = this.i32[this.word]!;
     this.tail = (address + TAIL) >>> 2;
     this.head = (address + HEAD) >>> 2;
     this.itemsEvent = (address + ITEMS) >>> 2;
@@ -91,7 +95,7 @@ export abstract class Queue<T = unknown, I = T> extends Container {
     this.wanted = this.items.wanted;
     this.#generation = store.generationOf(address);
     const { mayBlock } = store.thread;
-    const isThere = (): boolean => this.live && store.generationOf(address) === this.#generation;
+    const isThere = (): boolean => this.isThere && store.generationOf(address) === this.#generation;
     const forItems = { isReady: () => this.canPoll(), isThere, isStuck: () => this.isStuck() };
     const forRoom = { isReady: () => this.canPut(), isThere, isStuck: () => false };
     this.forItems = new Waiting(this.i32, this.itemsEvent, mayBlock, forItems, () =>
@@ -102,7 +106,7 @@ export abstract class Queue<T = unknown, I = T> extends Container {
     );
   }
 
-  // ── Attempts: what a queue has to know ──────────────────────────────────────────────────────────
+  // ── Attempts: what a queue has to know. Of one that is gone they answer CLOSED or ENDED ───────────
 
   /** Sends one value, or answers FULL_UP or CLOSED. The value was checked. */
   protected abstract put(value: I): number;
@@ -139,8 +143,9 @@ export abstract class Queue<T = unknown, I = T> extends Container {
     options?.signal?.throwIfAborted();
     const outcome = this.put(value);
     if (outcome === SENT) return true;
-    if (outcome === CLOSED) throw this.closedError();
-    return this.#sendWaiting(value, deadlineOf(options));
+    if (outcome === FULL_UP) return this.#sendWaiting(value, deadlineOf(options));
+    this.check();
+    throw this.closedError();
   }
 
   /**
@@ -152,7 +157,9 @@ export abstract class Queue<T = unknown, I = T> extends Container {
     this.checkItem(value);
     const outcome = this.put(value);
     if (outcome === SENT) return 'sent';
-    return outcome === FULL_UP ? 'full' : 'closed';
+    if (outcome === FULL_UP) return 'full';
+    this.check();
+    return 'closed';
   }
 
   /**
@@ -161,6 +168,7 @@ export abstract class Queue<T = unknown, I = T> extends Container {
    * @throws the signal's reason when it is aborted: then nothing was sent
    */
   async sendAsync(value: I, options?: QueueWaitOptions): Promise<boolean> {
+    this.check();
     this.checkItem(value);
     options?.signal?.throwIfAborted();
     const deadline = deadlineOf(options);
@@ -223,7 +231,8 @@ export abstract class Queue<T = unknown, I = T> extends Container {
   recv(options?: QueueWaitOptions): T | undefined {
     options?.signal?.throwIfAborted();
     const item = this.poll();
-    if (item !== NONE) return item === ENDED ? undefined : item;
+    if (item === ENDED) return this.#atEnd(undefined);
+    if (item !== NONE) return item;
     return this.#recvWaiting(deadlineOf(options));
   }
 
@@ -231,7 +240,7 @@ export abstract class Queue<T = unknown, I = T> extends Container {
   tryRecv(): TryReceived<T> {
     const item = this.poll();
     if (item === NONE) return EMPTY_ANSWER;
-    if (item === ENDED) return CLOSED_ANSWER;
+    if (item === ENDED) return this.#atEnd(CLOSED_ANSWER);
     return { status: 'received', value: item };
   }
 
@@ -241,6 +250,7 @@ export abstract class Queue<T = unknown, I = T> extends Container {
    * @throws the signal's reason when it is aborted: then no item was taken
    */
   async recvAsync(options?: QueueWaitOptions): Promise<T | undefined> {
+    this.check();
     options?.signal?.throwIfAborted();
     const deadline = deadlineOf(options);
     for (;;) {
@@ -259,6 +269,7 @@ export abstract class Queue<T = unknown, I = T> extends Container {
    * @returns `into`: empty once the queue is closed and drained, or when the time was up
    */
   recvMany(max: number, into: T[] = [], options?: QueueWaitOptions): T[] {
+    this.check();
     checkInteger('max', max, 1, Number.MAX_SAFE_INTEGER);
     options?.signal?.throwIfAborted();
     const deadline = deadlineOf(options);
@@ -271,6 +282,7 @@ export abstract class Queue<T = unknown, I = T> extends Container {
 
   /** As {@link recvMany}, without blocking the thread. */
   async recvManyAsync(max: number, into: T[] = [], options?: QueueWaitOptions): Promise<T[]> {
+    this.check();
     checkInteger('max', max, 1, Number.MAX_SAFE_INTEGER);
     options?.signal?.throwIfAborted();
     const deadline = deadlineOf(options);
@@ -311,7 +323,7 @@ export abstract class Queue<T = unknown, I = T> extends Container {
    * @returns whether it was open
    */
   close(): boolean {
-    this.checkLive();
+    this.check();
     if (atomicOr(this.i32, this.tail, CLOSED_BIT) < 0) return false;
     this.forItems.wakeSleepers(Number.POSITIVE_INFINITY);
     this.forRoom.wakeSleepers(Number.POSITIVE_INFINITY);
@@ -320,7 +332,7 @@ export abstract class Queue<T = unknown, I = T> extends Container {
 
   /** Whether it was closed. What is inside can still be received. */
   get closed(): boolean {
-    this.checkLive();
+    this.check();
     return atomicLoad(this.i32, this.tail) < 0;
   }
 
@@ -330,7 +342,7 @@ export abstract class Queue<T = unknown, I = T> extends Container {
   }
 
   override release(): void {
-    this.live = false;
+    this.word = NO_BLOCK;
     super.release();
   }
 
@@ -363,21 +375,32 @@ export abstract class Queue<T = unknown, I = T> extends Container {
 
   /** What `JSON.stringify` shows. The items stay inside. */
   toJSON(): object | null {
-    if (!this.live) return null;
+    if (!this.isThere) return null;
     const { kind, field, capacity, length, closed, address } = this;
     return { kind, field: field.spell(), address, capacity, length, closed };
   }
 
   [INSPECT](_depth: number, options: object, inspect: Inspector): string {
-    if (!this.live) return `${this.kind} (released)`;
+    if (!this.isThere) return `${this.kind} (released)`;
     const { field, capacity, length, closed } = this;
     return `${this.kind}<${field.spell()}> ${inspect({ capacity, length, closed }, options)}`;
   }
 
   // ── Inside ──────────────────────────────────────────────────────────────────────────────────────
 
+  /** Whether it was neither released nor destroyed. */
+  protected get isThere(): boolean {
+    return this.i32[this.word] === this.kindWord;
+  }
+
+  /** Throws once it was released, or destroyed by any thread. */
+  protected check(): void {
+    if (this.isThere) return;
+    this.checkLive();
+    throw new ReferenceError(`the ${this.kind} at ${hex(this.address)} was destroyed`);
+  }
+
   protected checkItem(value: I): void {
-    if (!this.live) this.checkLive();
     const { wanted } = this;
     if (wanted !== undefined && typeof value !== wanted) throw refusedItem(this.field, value);
   }
@@ -391,7 +414,7 @@ export abstract class Queue<T = unknown, I = T> extends Container {
   }
 
   #listOf(values: Iterable<I>): readonly I[] {
-    if (!this.live) this.checkLive();
+    this.check();
     // Typed arrays serve as they are.
     const isList = Array.isArray(values) || ArrayBuffer.isView(values);
     return isList ? (values as readonly I[]) : Array.from(values);
@@ -427,6 +450,12 @@ export abstract class Queue<T = unknown, I = T> extends Container {
       if (item !== NONE) return item === ENDED ? undefined : item;
     }
     return undefined;
+  }
+
+  /** The answer at the end of a queue that is there. */
+  #atEnd<A>(answer: A): A {
+    this.check();
+    return answer;
   }
 
   #mayGoOn(waited: Waited): boolean {

@@ -25,7 +25,7 @@
  * MCRingBuffer, 2008 and 2010.
  */
 
-import { addressOfHandle, type Handle } from '../containers/container.ts';
+import { addressOfHandle, type Handle, NO_BLOCK } from '../containers/container.ts';
 import type { ContainerStore } from '../containers/store.ts';
 import { HeapCorruptionError, RoleTakenError } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
@@ -78,7 +78,9 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
   /** Of a value, in bytes. */
   private readonly stride: number;
   private readonly mask: number;
-  /** Index of a word. */
+  // Indexes of words. The first two name this thread when it is the producer, the consumer; once released, none do.
+  private producer: number;
+  private consumer: number;
   private readonly taking: number;
   private readonly token: number;
   /** What the producer last saw of the head, and the consumer of the tail. */
@@ -92,6 +94,8 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
     this.values = address + valuesStart(0, capacity);
     this.stride = strideOf(field);
     this.mask = capacity - 1;
+    this.producer = (address + PRODUCER) >>> 2;
+    this.consumer = (address + CONSUMER) >>> 2;
     this.taking = (address + TAKING) >>> 2;
     this.token = store.thread.token;
     this.seenHead = atomicLoad(this.i32, this.head);
@@ -111,7 +115,7 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
     options: SpscRingOptions,
   ): SpscRing<Received<F>, Sent<F>> {
     checkField(field, 'a ring carries a field');
-    checkInteger('capacity', options.capacity, 1, MAX_CAPACITY);
+    checkInteger('capacity', options?.capacity, 1, MAX_CAPACITY);
     const capacity = 2 ** Math.ceil(Math.log2(options.capacity));
     return new SpscRing(store, createBlock(store, SHAPE, field, capacity), field, capacity);
   }
@@ -169,18 +173,19 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
 
   /** Items inside. May have changed when you look at it. */
   override get length(): number {
-    this.checkLive();
+    this.check();
     const head = atomicLoad(this.i32, this.head);
     return Math.min((atomicLoad(this.i32, this.tail) - head) & POSITION_MASK, this.capacity);
   }
 
   /** As a container's; and another thread may then be the producer or consumer that this one was. */
   override release(): void {
-    if (this.live) {
-      const { address, token } = this;
-      if (this.isProducer) compareExchange(this.i32, (address + PRODUCER) >>> 2, token, 0);
-      if (this.isConsumer) compareExchange(this.i32, (address + CONSUMER) >>> 2, token, 0);
+    if (this.isThere) {
+      if (this.isProducer) compareExchange(this.i32, this.producer, this.token, 0);
+      if (this.isConsumer) compareExchange(this.i32, this.consumer, this.token, 0);
     }
+    this.producer = NO_BLOCK;
+    this.consumer = NO_BLOCK;
     super.release();
   }
 
@@ -188,7 +193,7 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
 
   protected override put(value: I): number {
     const { i32 } = this;
-    if (!this.isProducer) this.become(PRODUCER);
+    if (i32[this.producer] !== this.token && !this.become(PRODUCER)) return CLOSED;
     const tail = i32[this.tail]!;
     if (tail < 0) return CLOSED;
     if (this.room(tail) === 0) return FULL_UP;
@@ -205,7 +210,7 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
 
   protected override putMany(values: readonly I[], from: number, to: number): number {
     const { i32 } = this;
-    if (!this.isProducer) this.become(PRODUCER);
+    if (i32[this.producer] !== this.token && !this.become(PRODUCER)) return CLOSED;
     const tail = i32[this.tail]!;
     if (tail < 0) return CLOSED;
     const count = Math.min(to - from, this.room(tail));
@@ -257,11 +262,11 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
   // ── Receiving ───────────────────────────────────────────────────────────────────────────────────
 
   protected override poll(): T | typeof NONE | typeof ENDED {
-    if (!this.live) this.checkLive();
     const { i32 } = this;
-    if (!this.isConsumer) this.become(CONSUMER);
+    if (i32[this.consumer] !== this.token && !this.become(CONSUMER)) return ENDED;
     const head = i32[this.head]!;
-    if (head === this.seenTail) {
+    // Behind the head when another object of this thread has received.
+    if (((this.seenTail - head - 1) & POSITION_MASK) > this.mask) {
       const closed = this.lookAtTail();
       if (head === this.seenTail) return closed ? ENDED : NONE;
     }
@@ -280,10 +285,10 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
   }
 
   protected override pollMany(into: T[], most: number): number {
-    if (!this.live) this.checkLive();
-    if (!this.isConsumer) this.become(CONSUMER);
+    if (this.i32[this.consumer] !== this.token && !this.become(CONSUMER)) return CLOSED;
     const head = this.i32[this.head]!;
-    if (((this.seenTail - head) & POSITION_MASK) < most) {
+    const known = (this.seenTail - head) & POSITION_MASK;
+    if (known < most || known > this.capacity) {
       const closed = this.lookAtTail();
       if (head === this.seenTail) return closed ? CLOSED : 0;
     }
@@ -339,11 +344,11 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
     return this.values + (position & this.mask) * this.stride;
   }
 
-  /** Makes this thread the producer or the consumer. */
-  private become(role: typeof PRODUCER | typeof CONSUMER): void {
-    this.checkLive();
+  /** Makes this thread the producer or the consumer. False when the ring is gone. */
+  private become(role: typeof PRODUCER | typeof CONSUMER): boolean {
+    if (!this.isThere) return false;
     const { token, store, address, i32 } = this;
-    const word = (address + role) >>> 2;
+    const word = role === PRODUCER ? this.producer : this.consumer;
     let found = compareExchange(i32, word, 0, token);
     const isGone = found !== 0 && found !== token && store.thread.isGone(found);
     if (isGone && compareExchange(i32, word, found, token) === found) {
@@ -362,6 +367,7 @@ export class SpscRing<T = unknown, I = T> extends Queue<T, I> {
       this.isConsumer = true;
       this.seenTail = atomicLoad(this.i32, this.head);
     }
+    return true;
   }
 
   /** What the producer before this one has written and not published owns nothing any more. */

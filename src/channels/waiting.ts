@@ -18,7 +18,16 @@
  * Source: event counts, D. Reed and R. Kanodia, "Synchronization with eventcounts and sequencers", 1979.
  */
 
-import { atomicLoad, atomicOr, compareExchange, notify, pause, wait, waitAsync } from '../memory/atomics.ts';
+import {
+  atomicLoad,
+  atomicOr,
+  compareExchange,
+  notify,
+  pause,
+  wait,
+  waitAbortable,
+  waitAsync,
+} from '../memory/atomics.ts';
 import type { AbortSignalLike } from '../sync/async-sleep.ts';
 import { SLICE_MS } from '../sync/lock.ts';
 import { backOff } from '../sync/spin-lock.ts';
@@ -195,23 +204,9 @@ export class Waiting {
 
   /** Ends at the latest after `ms`, or with an abort. Leaves no listener. */
   #sleep(seen: number, ms: number, signal: AbortSignalLike | undefined): Promise<unknown> {
-    const slept = waitAsync(this.#words, this.#event, seen, ms);
-    if (signal === undefined) return slept;
-    return new Promise((resolve, reject) => {
-      const abort = (): void => {
-        resolve(undefined);
-        // The engine still counts this as a sleeper, for the rest of the slice: it may get another's wake-up.
-        void slept.then((result) => {
-          if (result === 'ok' && this.#condition.isThere()) this.wake(1);
-        });
-      };
-      signal.addEventListener('abort', abort, { once: true });
-      slept.then((result) => {
-        signal.removeEventListener('abort', abort);
-        resolve(result);
-      }, reject);
-      // An abort between the caller's look and the listener.
-      if (signal.aborted) abort();
+    if (signal === undefined) return waitAsync(this.#words, this.#event, seen, ms);
+    return waitAbortable(this.#words, this.#event, seen, ms, signal, () => {
+      if (this.#condition.isThere()) this.wake(1);
     });
   }
 }

@@ -25,6 +25,8 @@ import type { ContainerStore } from './store.ts';
 /** Indexes of the header's words. */
 const KIND = 0;
 const HASH = 1;
+/** Index of a word of the heap that is no kind word: a released object looks at it. */
+export const NO_BLOCK = 0;
 /** Bytes of the header. */
 export const HEADER_BYTES = 8;
 
@@ -118,15 +120,18 @@ export function hashAt(store: ContainerStore, address: Address): number {
  * @throws AttachError when it is of another kind or heap, or what it stood for was freed
  */
 export function addressOfHandle(store: ContainerStore, handle: Handle, kind: string): Address {
-  if (typeof handle !== 'object' || handle === null || typeof handle.kind !== 'string') {
+  if (
+    typeof handle !== 'object' ||
+    handle === null ||
+    typeof handle.kind !== 'string' ||
+    '$guard' in handle
+  ) {
     throw new TypeError(`open wants the handle of ${named(kind)}, got ${show(handle)}`);
   }
   if (handle.kind !== kind)
     throw new AttachError(`the handle is of ${named(handle.kind)}, not of ${named(kind)}`);
   if (handle.heap !== store.id) {
-    throw new AttachError(
-      `the handle is of ${named(kind)} in heap ${show(handle.heap)}, not in heap ${store.id}`,
-    );
+    throw new AttachError(`the handle is of ${named(kind)} in heap ${handle.heap}, not in heap ${store.id}`);
   }
   checkPlace(store, handle.address, kind);
   if (store.generationOf(handle.address) !== handle.generation) {
@@ -171,6 +176,6 @@ function checkPlace(store: ContainerStore, address: number, kind: string): void 
 }
 
 function layoutName(store: ContainerStore, hash: number): string {
-  const name = store.layouts.find(hash)?.name.replace(/^:/, '') ?? 'unknown fields';
+  const name = store.layouts.find(hash)?.name.replace(/^:/, '') ?? 'what this heap has not held yet';
   return `${name} (layout ${hex(hash)})`;
 }

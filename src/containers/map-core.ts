@@ -22,10 +22,10 @@
  */
 
 import { readsInOrder } from '#platform';
-import { OutOfMemoryError } from '../errors.ts';
+import { hex, OutOfMemoryError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
 import * as atomics from '../memory/atomics.ts';
-import { dropBlock } from '../structs/drop.ts';
+import { dropBlock, kindName } from '../structs/drop.ts';
 import type { BoundField, Field } from '../structs/field.ts';
 import { clearDeed, FLAGGED, LINK, noteDeed, TAKE, takeOut } from '../sync/deed.ts';
 import type { Lock } from '../sync/lock.ts';
@@ -33,14 +33,14 @@ import { layHeader } from './container.ts';
 import { Cells } from './map-cells.ts';
 import { type Keys, keysOf } from './map-keys.ts';
 import * as layout from './map-layout.ts';
-import { repairShard, verifyShard } from './map-repair.ts';
+import { repairShard } from './map-repair.ts';
 import { HashedSlots, IntegerSlots, type Slots } from './map-slots.ts';
 import { Usage } from './map-usage.ts';
 import { swapOwned } from './owning-cell.ts';
 import type { ContainerStore } from './store.ts';
 
 const { VERSION, TABLE, COUNT, USED, NEXT, DOOMED, FREE, DELETED, TAKEN, OPEN, SHARD_SHIFT } = layout;
-const { atomicAdd, atomicLoad, atomicStore } = atomics;
+const { atomicLoad, atomicStore } = atomics;
 const IN_ORDER = readsInOrder();
 /** How often a reader looks again before it takes the lock. */
 const LOOKS = 16;
@@ -63,6 +63,8 @@ export class MapCore {
   readonly owning: readonly number[];
   readonly i32: Int32Array;
   readonly u32: Uint32Array;
+  /** Index of the kind word, which `destroy` clears. */
+  readonly base: number;
   /** Index of the first shard's first word. */
   readonly first: number;
   readonly locks: readonly Lock[];
@@ -75,6 +77,8 @@ export class MapCore {
   readonly valueAt: number;
   /** Bytes from the start of an entry's block to the entry. */
   readonly headBytes: number;
+  /** What the kind word holds, as the signed word that `i32` reads. */
+  private readonly kind: number;
   private readonly valueHash: number;
   private readonly entryAt: number;
   private readonly textRoom: number;
@@ -85,6 +89,8 @@ export class MapCore {
     const { memory } = store;
     const base = address >>> 2;
     this.store = store;
+    this.base = base;
+    this.kind = (value === undefined ? layout.SET_KIND : layout.MAP_KIND) | 0;
     this.i32 = memory.i32;
     this.u32 = memory.u32;
     this.shape = layout.shapeOf(key, value);
@@ -111,12 +117,25 @@ export class MapCore {
     this.cells = Cells.of(this, value);
   }
 
+  /** Whether nobody has destroyed it. */
+  get isThere(): boolean {
+    return this.i32[this.base] === this.kind;
+  }
+
+  /** Throws once another object destroyed it. Comes before a lock: the bytes may be somebody else's by then. */
+  check(): void {
+    if (this.i32[this.base] === this.kind) return;
+    throw new ReferenceError(`the ${kindName(this.kind >>> 0)} at ${hex(this.base * 4)} was destroyed`);
+  }
+
   /** The shard that a hash leads to: index of its first word. */
   shardOf(hash: number): number {
     return this.first + (((hash >>> 1) >>> this.shift) << SHARD_SHIFT);
   }
 
+  /** The lock of that shard; throws as `check`. Who reads or adds without it meets closed locks, and comes here. */
   lockOf(hash: number): Lock {
+    this.check();
     return this.locks[(hash >>> 1) >>> this.shift]!;
   }
 
@@ -172,23 +191,24 @@ export class MapCore {
 
   /**
    * Keeps what was read before it before what is read after it. A load does where the processor reads in
-   * order, and only has to hold the compiler; on ARM64 it would not. There a read-modify-write does, of a word
-   * that no other thread writes, so that it takes no shared line away.
+   * order, and only has to hold the compiler; on ARM64 it would not. There a store does, which waits for what
+   * comes before it, and a load, which does not pass that store and is waited for by what comes after. The
+   * word is one that no other thread writes, so that this takes no shared line away.
    */
   #fence(): void {
     const { words, pending } = this.store.thread;
-    if (IN_ORDER) atomicLoad(words, pending);
-    else atomicAdd(words, pending, 0);
+    if (!IN_ORDER) atomicStore(words, pending, words[pending]!);
+    atomicLoad(words, pending);
   }
 
   /** As `read`, under the lock: for values that are not to be looked at while they change. */
   readLocked<R>(hash: number, load: (address: number) => R): R | undefined {
+    const shard = this.shardOf(hash);
     const lock = this.lockOf(hash);
     // This thread may hold it already: in a callback of the user.
     const held = lock.owner === this.store.thread.token;
     if (!held) lock.acquire();
     try {
-      const shard = this.shardOf(hash);
       const slot = this.slots.find(this.i32[shard + TABLE]!, hash);
       if (this.usage !== undefined) this.usage.note(shard, slot);
       return slot < 0 ? undefined : load(this.valueOf(slot));
@@ -294,9 +314,8 @@ export class MapCore {
     this.usage?.checkWeight(entry);
     for (let full = false; ; ) {
       const hash = this.keys.encode(key);
-      const shard = this.shardOf(hash);
+      const shard = this.#enterWith(entry, hash);
       const lock = this.lockOf(hash);
-      lock.acquire();
       try {
         i32[shard + VERSION] = i32[shard + VERSION]! + 1;
         let slot = slots.find(i32[shard + TABLE]!, hash);
@@ -321,6 +340,18 @@ export class MapCore {
         this.dropEntry(entry);
         throw error;
       }
+    }
+  }
+
+  /** Takes the lock of the shard that it answers; when it cannot be had the entry is dropped. */
+  #enterWith(entry: Address, hash: number): number {
+    try {
+      const shard = this.shardOf(hash);
+      this.lockOf(hash).acquire();
+      return shard;
+    } catch (error) {
+      this.dropEntry(entry);
+      throw error;
     }
   }
 
@@ -361,11 +392,11 @@ export class MapCore {
 
   /** Takes the encoded key out and drops its value. Returns whether it was there. */
   remove(hash: number): boolean {
+    const shard = this.shardOf(hash);
     const lock = this.lockOf(hash);
     let entry: Address = NULL;
     lock.acquire();
     try {
-      const shard = this.shardOf(hash);
       const slot = this.slots.find(this.i32[shard + TABLE]!, hash);
       if (slot < 0) return false;
       entry = this.unlink(shard, slot);
@@ -384,6 +415,7 @@ export class MapCore {
 
   /** Takes all entries of a shard out by one store, then drops them. */
   clearShard(index: number): void {
+    this.check();
     const { i32 } = this;
     const shard = this.first + (index << SHARD_SHIFT);
     const lock = this.locks[index]!;
@@ -437,6 +469,7 @@ export class MapCore {
 
   /** What `read` gives for each taken slot of a shard, read under its lock. */
   snapshot<R>(index: number, read: (slot: number) => R): R[] {
+    this.check();
     const lock = this.locks[index]!;
     const held = lock.owner === this.store.thread.token;
     if (!held) lock.acquire();
@@ -445,15 +478,6 @@ export class MapCore {
     } finally {
       if (!held) lock.release();
     }
-  }
-
-  /** The sum of a word over all shards. */
-  sum(word: number): number {
-    let sum = 0;
-    for (let index = 0; index < this.locks.length; index++) {
-      sum += this.u32[this.first + (index << SHARD_SHIFT) + word]!;
-    }
-    return sum;
   }
 
   // ── Tables ──────────────────────────────────────────────────────────────────────────────────────
@@ -512,16 +536,19 @@ export class MapCore {
     if (address === NULL) return false;
     const lock = this.locks[(shard - this.first) >>> SHARD_SHIFT]!;
     let unused = address;
-    lock.acquire();
     try {
-      // Another thread may have been here in between.
-      if (i32[shard + TABLE] === seen && 2 ** bits >= 2 * i32[shard + COUNT]!) {
-        unused = this.#swap(shard, seen, address | bits);
+      lock.acquire();
+      try {
+        // Another thread may have been here in between.
+        if (i32[shard + TABLE] === seen && 2 ** bits >= 2 * i32[shard + COUNT]!) {
+          unused = this.#swap(shard, seen, address | bits);
+        }
+      } finally {
+        lock.release();
       }
     } finally {
-      lock.release();
+      store.free(unused);
     }
-    store.free(unused);
     return true;
   }
 
@@ -566,22 +593,6 @@ export class MapCore {
   recount(shard: number, count: number, used: number): void {
     this.i32[shard + COUNT] = count;
     this.i32[shard + USED] = used;
-  }
-
-  /**
-   * Checks the numbered invariants, shard by shard under its lock.
-   *
-   * @throws HeapCorruptionError naming the address where one is broken
-   */
-  verify(): void {
-    this.locks.forEach((lock, index) => {
-      lock.acquire();
-      try {
-        verifyShard(this, index);
-      } finally {
-        lock.release();
-      }
-    });
   }
 }
 

@@ -31,7 +31,8 @@ export interface MapOptions {
   readonly maxEntries?: number;
   /**
    * The most bytes of entries, with what their values own directly (strings); the free slots of the tables
-   * come on top. Each shard keeps to its part, and an entry must fit into one. Default: no limit.
+   * come on top. Each shard keeps to its part, and an entry must fit into one; one that `with` lets grow beyond
+   * that pushes out all others of its shard, and stays until the next one comes. Default: no limit.
    */
   readonly maxBytes?: number;
 }
@@ -106,7 +107,7 @@ export function openMap(
   const keyHash = home.memory.u32[(address >>> 2) + layout.KEY_HASH]!;
   if (key !== undefined && hashOfField(key) !== keyHash) {
     const made = fieldName(home, keyHash);
-    throw new AttachError(`the map at ${address} was made for keys of ${made}, not of ${key.spell()}`);
+    throw new AttachError(`the map at ${hex(address)} was made for keys of ${made}, not of ${key.spell()}`);
   }
   checkShards(home, address);
   const keys = key ?? fieldWithHash(keyHash, home);
@@ -134,7 +135,24 @@ function checkShards(home: ContainerStore, address: Address): void {
   }
 }
 
-/** Frees a map with all that it holds. */
+/**
+ * Takes a map away from all threads: those at work in it have ended then, whoever comes later gets a
+ * ReferenceError.
+ *
+ * @throws LockTimeoutError, DeadlockError, HeapCorruptionError when a shard cannot be had; the map is as it was
+ */
+export function closeMap({ locks }: MapCore): void {
+  let held = 0;
+  try {
+    for (; held < locks.length; held++) locks[held]!.acquire();
+  } catch (error) {
+    while (held > 0) locks[--held]!.release();
+    throw error;
+  }
+  while (held > 0) locks[--held]!.close();
+}
+
+/** Frees a map with all that it holds, once it is closed. */
 export function destroyMap(home: ContainerStore, address: Address): void {
   // From here on it is this thread's own: should it die, all of it is found.
   home.tryAdopt(address);

@@ -92,11 +92,24 @@ function usedSlots({ i32, slots: { stride } }: MapCore, table: number): { used: 
 }
 
 /**
- * Checks the numbered invariants of a shard. Requires: lock held.
+ * Checks the numbered invariants, shard by shard under its lock.
  *
  * @throws HeapCorruptionError naming the address where one is broken
  */
-export function verifyShard(core: MapCore, index: number): void {
+export function verifyMap(core: MapCore): void {
+  core.check();
+  core.locks.forEach((lock, index) => {
+    lock.acquire();
+    try {
+      verifyShard(core, index);
+    } finally {
+      lock.release();
+    }
+  });
+}
+
+/** Requires: lock held. */
+function verifyShard(core: MapCore, index: number): void {
   const { u32, slots } = core;
   const shard = core.first + (index << SHARD_SHIFT);
   const table = u32[shard + TABLE]!;

@@ -25,6 +25,7 @@ export interface MapStats {
 }
 
 export function mapStats(core: MapCore): MapStats {
+  const entries = sumOf(core, layout.COUNT);
   const { u32, first, locks, usage } = core;
   const { f64 } = core.store.memory;
   let slots = 0;
@@ -35,7 +36,7 @@ export function mapStats(core: MapCore): MapStats {
     entryBytes += f64[(shard >>> 1) + layout.BYTES]!;
   }
   return {
-    entries: core.sum(layout.COUNT),
+    entries,
     shards: locks.length,
     slots,
     tableBytes: slots * core.slots.stride * 4,
@@ -43,8 +44,18 @@ export function mapStats(core: MapCore): MapStats {
     hits: 0,
     misses: 0,
     ...usage?.counts(),
-    evictions: core.sum(layout.EVICTIONS),
+    evictions: sumOf(core, layout.EVICTIONS),
   };
+}
+
+/** The sum of a word over all shards. */
+export function sumOf(core: MapCore, word: number): number {
+  core.check();
+  let sum = 0;
+  for (let index = 0; index < core.locks.length; index++) {
+    sum += core.u32[core.first + (index << layout.SHARD_SHIFT) + word]!;
+  }
+  return sum;
 }
 
 /** Throws on every use that the container named `kind` was released. */

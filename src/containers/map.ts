@@ -30,9 +30,10 @@ import { addressOfHandle, Container, type Handle } from './container.ts';
 import type { Loaded, Taken } from './loaded.ts';
 import type { Cells } from './map-cells.ts';
 import type { MapCore } from './map-core.ts';
-import { createMap, destroyMap, type MapOptions, openMap } from './map-create.ts';
+import { closeMap, createMap, destroyMap, type MapOptions, openMap } from './map-create.ts';
 import * as layout from './map-layout.ts';
-import { closedCore, type MapStats, mapStats } from './map-stats.ts';
+import { verifyMap } from './map-repair.ts';
+import { closedCore, type MapStats, mapStats, sumOf } from './map-stats.ts';
 import { type ContainerStore, homeOf } from './store.ts';
 
 const { VERSION, TABLE, MAP_KIND } = layout;
@@ -155,19 +156,24 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
   /** Closes this object; the map stays. Twice does no harm. */
   override release(): void {
     if (this.address === NULL) return;
-    this.core.usage?.publish();
+    if (this.core.isThere) this.core.usage?.publish();
     this.core = closedCore('SharedMap');
     super.release();
   }
 
   /**
-   * Frees the map with all that it holds, for all threads: none may be using it.
+   * Frees the map with all that it holds, for all threads. Waits for those at work in it; whoever uses it
+   * later gets a ReferenceError. That goes by its bytes: once another map lies there, it is taken for this one.
    *
-   * @throws ReferenceError once released
+   * @throws ReferenceError once released, or destroyed
+   * @throws LockTimeoutError, DeadlockError when a thread stays at work in it, or this one is: in a callback.
+   *   The map is as it was
    */
   destroy(): void {
     this.checkLive();
-    const { address } = this;
+    const { address, core } = this;
+    core.check();
+    closeMap(core);
     this.release();
     destroyMap(this.store, address);
   }
@@ -176,7 +182,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
 
   /** How many entries the map holds. Of all shards one after the other: others may be changing it. */
   get size(): number {
-    return this.core.sum(layout.COUNT);
+    return sumOf(this.core, layout.COUNT);
   }
 
   /**
@@ -340,12 +346,12 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
   take(key: unknown): unknown {
     const { core } = this;
     const hash = core.keys.encode(key);
+    const shard = core.shardOf(hash);
     const lock = core.lockOf(hash);
     let entry: Address = NULL;
     let value: unknown;
     lock.acquire();
     try {
-      const shard = core.shardOf(hash);
       const slot = core.slots.find(core.i32[shard + TABLE]!, hash);
       if (slot < 0) return undefined;
       const inSlot = core.u32[slot] === layout.TAKEN;
@@ -399,7 +405,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
 
   /** A plain object: keys as strings, values in terms of JSON. */
   toJSON(): Record<string, unknown> | null {
-    if (this.address === NULL) return null;
+    if (!this.isThere) return null;
     const { core, field } = this;
     const entries = this.#iterate((slot) => {
       return [String(core.keys.read(core.entryOf(slot))), field.json(core.valueOf(slot))] as const;
@@ -418,11 +424,11 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
    * @throws HeapCorruptionError naming the address where one is broken
    */
   verify(): void {
-    this.core.verify();
+    verifyMap(this.core);
   }
 
   [INSPECT](depth: number, options: object, inspect: Inspector): string {
-    if (this.address === NULL) return 'SharedMap (released)';
+    if (!this.isThere) return 'SharedMap (released)';
     const name = `SharedMap(${this.size})`;
     if (depth < 0) return `[${name}]`;
     const shown = new Map<unknown, unknown>();
@@ -431,6 +437,11 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
   }
 
   // ── Steps ───────────────────────────────────────────────────────────────────────────────────────
+
+  /** Neither released nor destroyed. */
+  private get isThere(): boolean {
+    return this.address !== NULL && this.core.isThere;
+  }
 
   *#iterate<R>(read: (slot: number) => R): IterableIterator<R> {
     const { core } = this;

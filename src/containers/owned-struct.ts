@@ -32,7 +32,7 @@ export const BOX: number = registerKind(kindWord('BOX_'), 'Box', (dropper, addre
 
 /** The type in the store's heap, its layout known to all threads. */
 export function bindingIn(type: AnyStructType, store: StructStore): Binding {
-  return store.layouts.bound[type.id] ?? openBinding(type, store);
+  return store?.layouts?.bound[type?.id] ?? openBinding(type, store);
 }
 
 /**

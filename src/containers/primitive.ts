@@ -14,11 +14,8 @@ import { BusyError, hex, OutOfMemoryError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
 import { type DropBlock, kindName, registerKind } from '../structs/drop.ts';
 import { INSPECT, type Inspector } from '../structs/place.ts';
-import { addressOfHandle, Container, checkHeader, type Handle, layHeader } from './container.ts';
+import { addressOfHandle, Container, checkHeader, type Handle, layHeader, NO_BLOCK } from './container.ts';
 import type { ContainerStore } from './store.ts';
-
-/** A word of the heap that is no kind word: a released object looks at it. */
-const NO_BLOCK = 0;
 
 /** One thread's object of a lock, semaphore, barrier, … in the heap. */
 export abstract class Primitive extends Container {

@@ -16,9 +16,10 @@ import type { FieldInit, FieldValue } from '../structs/inference.ts';
 import { INSPECT, type Inspector } from '../structs/place.ts';
 import { addressOfHandle, Container, type Handle } from './container.ts';
 import type { MapCore } from './map-core.ts';
-import { createMap, destroyMap, type MapOptions, openMap } from './map-create.ts';
+import { closeMap, createMap, destroyMap, type MapOptions, openMap } from './map-create.ts';
 import * as layout from './map-layout.ts';
-import { closedCore, type MapStats, mapStats } from './map-stats.ts';
+import { verifyMap } from './map-repair.ts';
+import { closedCore, type MapStats, mapStats, sumOf } from './map-stats.ts';
 import { type ContainerStore, homeOf } from './store.ts';
 
 /** How many keys an inspector shows. */
@@ -93,26 +94,31 @@ export class SharedSet<K extends Field = Field> extends Container {
   /** Closes this object; the set stays. Twice does no harm. */
   override release(): void {
     if (this.address === NULL) return;
-    this.core.usage?.publish();
+    if (this.core.isThere) this.core.usage?.publish();
     this.core = closedCore('SharedSet');
     super.release();
   }
 
   /**
-   * Frees the set with all that it holds, for all threads: none may be using it.
+   * Frees the set with all that it holds, for all threads. Waits for those at work in it; whoever uses it
+   * later gets a ReferenceError. That goes by its bytes: once another set lies there, it is taken for this one.
    *
-   * @throws ReferenceError once released
+   * @throws ReferenceError once released, or destroyed
+   * @throws LockTimeoutError, DeadlockError when a thread stays at work in it, or this one is: in a callback.
+   *   The set is as it was
    */
   destroy(): void {
     this.checkLive();
-    const { address } = this;
+    const { address, core } = this;
+    core.check();
+    closeMap(core);
     this.release();
     destroyMap(this.store, address);
   }
 
   /** How many keys the set holds. Of all shards one after the other: others may be changing it. */
   get size(): number {
-    return this.core.sum(layout.COUNT);
+    return sumOf(this.core, layout.COUNT);
   }
 
   /**
@@ -155,7 +161,7 @@ export class SharedSet<K extends Field = Field> extends Container {
 
   /** The keys as an array; bigints as strings. */
   toJSON(): unknown[] | null {
-    if (this.address === NULL) return null;
+    if (!this.isThere) return null;
     return Array.from(this.values(), (key) => (typeof key === 'bigint' ? String(key) : key));
   }
 
@@ -170,11 +176,16 @@ export class SharedSet<K extends Field = Field> extends Container {
    * @throws HeapCorruptionError naming the address where one is broken
    */
   verify(): void {
-    this.core.verify();
+    verifyMap(this.core);
+  }
+
+  /** Neither released nor destroyed. */
+  private get isThere(): boolean {
+    return this.address !== NULL && this.core.isThere;
   }
 
   [INSPECT](depth: number, options: object, inspect: Inspector): string {
-    if (this.address === NULL) return 'SharedSet (released)';
+    if (!this.isThere) return 'SharedSet (released)';
     const name = `SharedSet(${this.size})`;
     if (depth < 0) return `[${name}]`;
     const shown = new Set<unknown>();

@@ -8,7 +8,7 @@
 
 import type { Allocator } from '../allocators/allocator.ts';
 import type { Address } from '../memory/address.ts';
-import type { StructStore } from '../structs/store.ts';
+import { checkStore, type StructStore } from '../structs/store.ts';
 import type { Lock } from '../sync/lock.ts';
 import type { Thread } from '../sync/thread.ts';
 
@@ -43,5 +43,6 @@ export interface ContainerStore extends Allocator, StructStore {
 
 /** Where what a field owns lies: in the heap, also when the field lies in an arena. */
 export function homeOf(store: ContainerStore): ContainerStore {
+  checkStore(store);
   return (store.layouts.home ?? store) as ContainerStore;
 }

@@ -17,7 +17,7 @@ import type { Allocator, AllocatorStats, BlockInfo } from '../allocators/allocat
 import { BumpAllocator, type Mark } from '../allocators/bump.ts';
 import { CONTROL_BYTES } from '../allocators/control.ts';
 import { OutOfMemoryError } from '../errors.ts';
-import { type Address, NULL } from '../memory/address.ts';
+import { type Address, KiB, NULL } from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { AnyStructType, Init, View } from '../structs/inference.ts';
@@ -27,6 +27,9 @@ import { create } from '../structs/struct.ts';
 import type { Lock } from '../sync/lock.ts';
 import type { Thread } from '../sync/thread.ts';
 import { refusing } from './released.ts';
+
+/** What `heap.scope(fn)` has room for, in bytes. */
+export const SCOPE_BYTES: number = 64 * KiB;
 
 /** What an arena needs of its heap. */
 export interface ArenaParent extends StructStore {

@@ -25,25 +25,25 @@ import type { CachedStats } from '../allocators/cached-blocks.ts';
 import { KIND_THREAD_CACHED, kindAt } from '../allocators/control.ts';
 import { Locked } from '../allocators/locked.ts';
 import { ThreadCached } from '../allocators/thread-cached.ts';
-import { DetachedError, InvalidFreeError } from '../errors.ts';
+import { DetachedError } from '../errors.ts';
+import type { Address } from '../memory/address.ts';
 import * as addresses from '../memory/address.ts';
-import { type Address, KiB } from '../memory/address.ts';
 import { Memory } from '../memory/memory.ts';
-import { releaseView } from '../structs/deleted-view.ts';
-import { type ArrayCells, dropOrFree, dropTailed, layTail } from '../structs/drop.ts';
+import { type ArrayCells, dropOrFree, layTail } from '../structs/drop.ts';
 import type { AnyStructType, Init, View } from '../structs/inference.ts';
+import { INSPECT } from '../structs/place.ts';
 import { LayoutRegistry } from '../structs/registry.ts';
 import type { StructStore } from '../structs/store.ts';
 import { create, viewAt } from '../structs/struct.ts';
-import { owningOf } from '../structs/view.ts';
 import { takeOut } from '../sync/deed.ts';
 import type { Lock, LockOptions } from '../sync/lock.ts';
 import { ParkLock } from '../sync/park-lock.ts';
 import type { Thread } from '../sync/thread.ts';
-import { Arena, scoped } from './arena.ts';
+import { Arena, SCOPE_BYTES, scoped } from './arena.ts';
 import { attached, attachedTo } from './attached.ts';
+import { deleteView } from './delete.ts';
 import { type ExhaustedHandler, Exhaustion } from './exhaustion.ts';
-import { bufferOf, type HeapHandle } from './handle.ts';
+import { bufferOf, GUARD, type HeapHandle } from './handle.ts';
 import { type RestoreOptions, restoreImage, sourceOf, takeImage } from './image.ts';
 import {
   algorithmOf,
@@ -54,7 +54,7 @@ import {
   isCached,
   memoryFor,
 } from './options.ts';
-import { drawHeap } from './picture.ts';
+import { drawHeap, inspectHeap } from './picture.ts';
 import {
   checkTenant,
   type ReapOptions,
@@ -86,10 +86,10 @@ import { type WatchableWorker, WatchedWorkers, type WatchOptions } from './watch
 // V8 folds the constants of a module, but loads imported ones at each use.
 const NULL = addresses.NULL;
 
-const SCOPE_BYTES = 64 * KiB;
-
 /** The shared heap, as this thread sees it. */
 export class Heap implements Allocator, StructStore {
+  /** Comes first, so that posting the heap itself throws at once. */
+  readonly $guard: symbol = GUARD;
   readonly memory: Memory;
   readonly buffer: SharedArrayBuffer;
   /** 16 hexadecimal digits; the same in every thread. */
@@ -124,6 +124,8 @@ export class Heap implements Allocator, StructStore {
     allocator: Locked | ThreadCached,
     layouts: LayoutRegistry,
   ) {
+    if (!(memory instanceof Memory))
+      throw new TypeError('a heap is made by Heap.create() or Heap.attach(handle)');
     this.memory = memory;
     this.buffer = memory.buffer;
     this.id = parts.id;
@@ -152,8 +154,8 @@ export class Heap implements Allocator, StructStore {
    * @throws RangeError, TypeError when an option is out of range
    */
   static create(options: HeapOptions = {}): Heap {
-    const memory = memoryFor(options);
     const { maxThreads, lockTimeout } = checkOptions(options);
+    const memory = memoryFor(options);
     const Wrapper = isCached(options) ? ThreadCached : Locked;
     const parts = placeParts(maxThreads, lockTimeout);
     const claimed = claimedBytes(options, memory, parts.allocator);
@@ -410,13 +412,10 @@ export class Heap implements Allocator, StructStore {
    * nothing any more: its address is `NULL`.
    *
    * @throws InvalidFreeError when the view's struct is no block of its own, or freed already
+   * @throws TypeError for anything but a view of a struct in this heap
    */
   delete(view: Placed): void {
-    if (typeof view !== 'object' || view === null) throw new TypeError('delete wants a view');
-    if (view.address === NULL) throw new InvalidFreeError(NULL, 'the view was deleted already');
-    dropTailed(this, owningOf(view), view.address);
-    this.#allocator.free(view.address);
-    releaseView(view);
+    deleteView(this, view);
   }
 
   // ── Threads ─────────────────────────────────────────────────────────────────────────────────────
@@ -475,8 +474,8 @@ export class Heap implements Allocator, StructStore {
    * @param address a multiple of 8: a block of its own, or `view.address` plus an offset
    */
   lock(address: Address, repair?: () => void): Lock {
-    const timeout = this.#lockOptions.timeout!;
-    return new ParkLock(this.memory, address, { thread: this.thread, timeout, repair });
+    const within = this.#locked.lock;
+    return new ParkLock(this.memory, address, { ...this.#lockOptions, repair, within });
   }
 
   /**
@@ -594,6 +593,7 @@ export class Heap implements Allocator, StructStore {
 /** What a detached handle has in place of all that it gave up. */
 const DETACHED = refusing<never>(() => new DetachedError());
 
+Object.defineProperty(Heap.prototype, INSPECT, { value: inspectHeap });
 if (Symbol.dispose !== undefined) {
   Object.defineProperty(Heap.prototype, Symbol.dispose, { value: Heap.prototype.detach });
 }

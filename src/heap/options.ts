@@ -9,6 +9,7 @@ import type { AlgorithmClass } from '../allocators/kinds.ts';
 import { LinkedListAllocator } from '../allocators/linked-list.ts';
 import type { LockKind } from '../allocators/locked.ts';
 import { TlsfAllocator } from '../allocators/tlsf.ts';
+import { show } from '../errors.ts';
 import { alignUp, KiB, MiB } from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';
 import { Memory } from '../memory/memory.ts';
@@ -79,6 +80,11 @@ const KNOWN: Record<keyof HeapOptions, true> = {
  * @throws RangeError, TypeError naming the option
  */
 export function checkOptions(options: HeapOptions): { maxThreads: number; lockTimeout: number } {
+  if (typeof options !== 'object' || options === null) {
+    throw new TypeError(
+      `Heap.create takes its options as an object, { byteLength: 64 * MiB }; got ${show(options)}`,
+    );
+  }
   const {
     maxThreads = DEFAULT_THREADS,
     lockTimeout = DEFAULT_LOCK_TIMEOUT_MS,
@@ -89,13 +95,18 @@ export function checkOptions(options: HeapOptions): { maxThreads: number; lockTi
   const unknown = Object.keys(options).find((name) => !Object.hasOwn(KNOWN, name));
   if (unknown !== undefined) throw new TypeError(`a heap has no option ${JSON.stringify(unknown)}`);
   checkInteger('maxThreads', maxThreads, 1, LARGEST_THREADS);
-  if (!(lockTimeout > 0)) throw new RangeError(`lockTimeout must be above 0 ms, got ${String(lockTimeout)}`);
+  if (typeof lockTimeout !== 'number' || !(lockTimeout > 0)) {
+    throw new RangeError(`lockTimeout must be above 0 ms, got ${show(lockTimeout)}`);
+  }
   if (allocator !== 'buddy' && (minBlock !== undefined || freeLists !== undefined)) {
     throw new TypeError('minBlock and freeLists are options of the buddy allocator');
   }
   const { checks = 'standard', cache } = options;
   if (checks !== 'standard' && checks !== 'hardened') {
-    throw new RangeError(`checks must be 'standard' or 'hardened', got ${String(checks)}`);
+    throw new RangeError(`checks must be 'standard' or 'hardened', got ${show(checks)}`);
+  }
+  if (cache !== undefined && typeof cache !== 'boolean') {
+    throw new TypeError(`cache must be true or false, got ${show(cache)}`);
   }
   if (checks === 'hardened' && cache === true) {
     throw new TypeError('a hardened heap has no thread caches: each free is checked under the lock');
@@ -126,10 +137,10 @@ export function algorithmOf(options: HeapOptions): AlgorithmClass {
 }
 
 function namedAlgorithm(options: HeapOptions): AlgorithmClass {
-  const name = options.allocator ?? 'tlsf';
+  const { allocator: name = 'tlsf' } = options;
   const Algorithm = Object.hasOwn(ALGORITHMS, name) ? ALGORITHMS[name] : undefined;
   if (Algorithm !== undefined) return Algorithm as AlgorithmClass;
-  throw new RangeError(`allocator must be one of ${Object.keys(ALGORITHMS).join(', ')}, got ${String(name)}`);
+  throw new RangeError(`allocator must be one of ${Object.keys(ALGORITHMS).join(', ')}; got ${show(name)}`);
 }
 
 /** How far the allocator reaches at first, in bytes from the buffer's start. */

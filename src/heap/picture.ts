@@ -11,6 +11,7 @@
 import type { BlockInfo } from '../allocators/allocator.ts';
 import type { BlockState } from '../allocators/ownership.ts';
 import { GiB, KiB, MiB } from '../memory/address.ts';
+import { attached } from './attached.ts';
 import type { Heap } from './heap.ts';
 
 const WIDTH = 64;
@@ -46,6 +47,13 @@ export function drawHeap(heap: Heap): string {
     `roots: ${heap.roots.names().join(', ') || 'none'}`,
   ];
   return lines.join('\n');
+}
+
+/** What `console.log(heap)` shows: not the bytes. */
+export function inspectHeap(this: Heap): string {
+  const { id, memory, threadSlot } = this;
+  const slot = attached().heaps.get(id) === this ? `thread slot ${threadSlot}` : 'detached';
+  return `Heap { id: ${id}, ${formatBytes(memory.byteLength)}, ${slot}; describe() draws it }`;
 }
 
 function drawBlocks(blocks: BlockInfo[]): string[] {

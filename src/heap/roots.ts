@@ -25,6 +25,7 @@ import {
 import { type Address, NULL, UNIT } from '../memory/address.ts';
 import { atomicAdd, atomicLoad, notify, wait, waitAsync } from '../memory/atomics.ts';
 import type { Memory } from '../memory/memory.ts';
+import { show } from '../structs/field.ts';
 import { clearDeed, LINK, noteDeed, TAKE } from '../sync/deed.ts';
 import { type Lock, SLICE_MS } from '../sync/lock.ts';
 import type { Thread } from '../sync/thread.ts';
@@ -53,6 +54,7 @@ export interface Openable<H, V extends Placed> {
 
 /** What the roots need of their heap. */
 export interface RootStore {
+  readonly id: string;
   readonly memory: Memory;
   alloc(size: number): Address;
   free(address: Address): void;
@@ -147,6 +149,7 @@ export class Roots<H extends RootStore> {
    * Opens what a name stands for: `roots.open('index', Index)`. `undefined` when it stands for nothing.
    */
   open<V extends Placed>(name: string, X: Openable<H, V>): V | undefined {
+    checkOpenable(X);
     const address = this.get(name);
     return address === NULL ? undefined : X.at(this.#heap, address);
   }
@@ -162,6 +165,8 @@ export class Roots<H extends RootStore> {
    */
   openOrCreate<V extends Placed>(name: string, X: Openable<H, V>, make: () => Address | Placed): V {
     const bytes = encodeName(name);
+    checkOpenable(X);
+    checkMake(make);
     const began = performance.now();
     for (;;) {
       const seen = atomicLoad(this.#i32, ROOT_CHANGE);
@@ -181,6 +186,8 @@ export class Roots<H extends RootStore> {
     make: () => Address | Placed,
   ): Promise<V> {
     const bytes = encodeName(name);
+    checkOpenable(X);
+    checkMake(make);
     const began = performance.now();
     for (;;) {
       const seen = atomicLoad(this.#i32, ROOT_CHANGE);
@@ -307,7 +314,10 @@ export class Roots<H extends RootStore> {
   #addressOf(target: Address | Placed): Address {
     const address = typeof target === 'object' && target !== null ? target.address : target;
     if (address >>> 0 !== address || address === NULL || address >= this.#heap.memory.byteLength) {
-      throw new RangeError(`a root stands for an address in the heap or for a view, got ${String(address)}`);
+      throw new RangeError(`a root stands for an address in the heap or for a view, got ${show(target)}`);
+    }
+    if (address !== target && liesElsewhere(target as Placed, this.#heap)) {
+      throw new TypeError(`a root stands for what lies in its own heap, ${show(target)} lies in another one`);
     }
     return address;
   }
@@ -383,8 +393,28 @@ export class Roots<H extends RootStore> {
   }
 }
 
+/** Whether a view, an array or a container says that it lies in another heap than this one. */
+export function liesElsewhere(placed: Placed, { id }: { readonly id: string }): boolean {
+  type Store = { readonly id?: string } | undefined;
+  const { $binding, store } = placed as { $binding?: { store: Store }; store?: Store };
+  const home = ($binding?.store ?? store)?.id;
+  return home !== undefined && home !== id;
+}
+
+function checkOpenable(X: unknown): void {
+  if (typeof (X as { at?: unknown } | null | undefined)?.at !== 'function') {
+    throw new TypeError(
+      `what a root is opened as is a struct, or a container and its types, SharedMap.type(string, u32); got ${show(X)}`,
+    );
+  }
+}
+
+function checkMake(make: unknown): void {
+  if (typeof make !== 'function') throw new TypeError(`make must be a function, got ${show(make)}`);
+}
+
 function encodeName(name: string): Uint8Array {
-  if (typeof name !== 'string') throw new TypeError(`a root's name is a string, got ${typeof name}`);
+  if (typeof name !== 'string') throw new TypeError(`a root's name is a string, got ${show(name)}`);
   const bytes = new TextEncoder().encode(name);
   if (bytes.length === 0 || bytes.length > LONGEST_NAME) {
     throw new RangeError(`a root's name has 1 to ${LONGEST_NAME} bytes of UTF-8, got ${bytes.length}`);

@@ -135,6 +135,43 @@ export async function waitAsync(
   return 'timed-out';
 }
 
+/** What ends a sleep early: an `AbortSignal`. */
+export interface Aborter {
+  readonly aborted: boolean;
+  addEventListener(type: 'abort', listener: () => void, options?: { once?: boolean }): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
+/**
+ * As {@link waitAsync}, and ends with `'aborted'` when the signal is. The engine counts it as a sleeper until
+ * the time is up: the wake-up that it may still get is another's, and `late` is called then. Leaves no listener.
+ */
+export function waitAbortable(
+  words: Int32Array,
+  index: number,
+  value: number,
+  timeoutMs: number,
+  signal: Aborter,
+  late: () => void,
+): Promise<WaitResult | 'aborted'> {
+  const slept = waitAsync(words, index, value, timeoutMs);
+  return new Promise((resolve, reject) => {
+    const abort = (): void => {
+      resolve('aborted');
+      void slept.then((result) => {
+        if (result === 'ok') late();
+      });
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    slept.then((result) => {
+      signal.removeEventListener('abort', abort);
+      resolve(result);
+    }, reject);
+    // An abort between the caller's look and the listener.
+    if (signal.aborted) abort();
+  });
+}
+
 /** How often the timer of {@link keepAlive} goes off, in ms. */
 const KEEP_ALIVE_MS = 1000;
 

@@ -9,6 +9,8 @@
  * Hot paths test `size >>> 0 === size` themselves and come here only when that fails.
  */
 
+import { show } from '../errors.ts';
+
 /** The alignment a caller gets without asking, in bytes. */
 export const DEFAULT_ALIGN = 8;
 
@@ -41,8 +43,4 @@ export function checkAlign(align: number): void {
 export function checkInteger(name: string, value: number, min: number, max: number): void {
   if (Number.isSafeInteger(value) && value >= min && value <= max) return;
   throw new RangeError(`${name} must be an integer from ${min} to ${max}, got ${show(value)}`);
-}
-
-function show(value: unknown): string {
-  return typeof value === 'number' ? String(value) : `${typeof value} ${String(value)}`;
 }

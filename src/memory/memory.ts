@@ -8,7 +8,7 @@
  */
 
 import { isolationProblem } from '#platform';
-import { hex } from '../errors.ts';
+import { hex, show } from '../errors.ts';
 import { ADDRESS_LIMIT, type Address, alignDown, alignUp, UNIT } from './address.ts';
 import { checkInteger } from './layout.ts';
 
@@ -84,7 +84,9 @@ export class Memory {
    * @throws RangeError when it is shorter than 8 bytes or longer than 4 GiB
    */
   static attach(buffer: SharedArrayBuffer): Memory {
-    if (!(buffer instanceof sharedArrayBuffer())) throw new TypeError('buffer must be a SharedArrayBuffer');
+    if (!(buffer instanceof sharedArrayBuffer())) {
+      throw new TypeError(`buffer must be a SharedArrayBuffer, got ${show(buffer)}`);
+    }
     if ((buffer as { growable?: boolean }).growable) {
       throw new TypeError(
         'growable buffers are refused (views over them are slow): reserve the whole length instead',

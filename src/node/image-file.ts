@@ -31,7 +31,7 @@ import {
 } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import * as zlib from 'node:zlib';
-import { AttachError } from '../errors.ts';
+import { AttachError, show } from '../errors.ts';
 import { Heap } from '../heap/heap.ts';
 import { beginRestore, type RestoreOptions, type Restoring } from '../heap/image.ts';
 import { GiB, KiB } from '../memory/address.ts';
@@ -62,13 +62,17 @@ interface Piece {
  *
  * @param path what is there is replaced: a link too, not what it leads to
  * @throws BusyError as `heap.snapshot()`
- * @throws TypeError when there is something that is no file, as a folder
+ * @throws TypeError when `path` is no path, or leads to something that is no file, as a folder
  * @throws the system's error when the file cannot be written
  */
 export function saveImage(heap: Heap, path: string): void {
+  if (typeof path !== 'string' || path === '') {
+    throw new TypeError(`saveImage(heap, path) wants the path of a file, got ${show(path)}`);
+  }
   // A device would be replaced as well.
-  if (statSync(path, { throwIfNoEntry: false })?.isFile() === false)
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() === false) {
     throw new TypeError(`no image can take the place of ${path}: it is no file`);
+  }
   const image = heap.snapshot();
   const beside = `${path}.${randomUUID()}`;
   try {

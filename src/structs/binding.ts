@@ -13,9 +13,9 @@
 
 import { ADDRESS_LIMIT, alignUp, UNIT } from '../memory/address.ts';
 import type { ColumnClass } from './column-view.ts';
-import type { BoundField } from './field.ts';
+import { type BoundField, show } from './field.ts';
 import type { AnyStructType } from './inference.ts';
-import type { StructStore } from './store.ts';
+import { checkStore, type StructStore } from './store.ts';
 import { defineRowAccessors, makeRowClass, type RowClass } from './view.ts';
 
 /** A struct type in one heap. */
@@ -70,10 +70,13 @@ export function shellOf(type: AnyStructType, store: StructStore): Binding {
 /**
  * The type in this heap, ready for use. Hot paths look at `store.layouts.bound[type.id]` first.
  *
- * @throws TypeError when the layout cannot be resolved, or the heap holds another one of this name
+ * @throws TypeError when `store` is no heap or `type` no struct, when the layout cannot be resolved, or the heap
+ *   holds another one of this name
  * @throws OutOfMemoryError when the heap has no room to register the layout
  */
 export function openBinding(type: AnyStructType, store: StructStore): Binding {
+  checkStore(store);
+  if (type?.kind !== 'struct') throw new TypeError(`a struct type is wanted, got ${show(type)}`);
   const binding = shellOf(type, store);
   if (!binding.open) fill(binding, type, store);
   const { bound } = store.layouts;

@@ -11,7 +11,7 @@
  */
 
 import { Memory } from '../memory/memory.ts';
-import { openBinding } from './binding.ts';
+import { type Binding, openBinding } from './binding.ts';
 import type { LayoutRegistry } from './registry.ts';
 import type { StructStore } from './store.ts';
 import { displaced, type RowView, rowOf } from './view.ts';
@@ -22,8 +22,11 @@ import { displaced, type RowView, rowOf } from './view.ts';
  * @throws TypeError when `view` is no view, or one without an address
  */
 export function releaseView(view: object): void {
-  if (displaced.has(view)) return;
-  const binding = rowOf(view, 'releaseView');
+  if (!displaced.has(view)) releaseRow(view, rowOf(view, 'releaseView'));
+}
+
+/** As `releaseView`, of a view whose binding is known. */
+export function releaseRow(view: object, binding: Binding): void {
   const { $place: place } = view as RowView;
   if (binding.nowhere !== undefined) {
     place.address = binding.nowhere;

@@ -11,6 +11,7 @@
  * once they are inlined. Scalars have accessors of their own (see `scalar-access.ts`).
  */
 
+import { show as showValue } from '../errors.ts';
 import type { Place } from './place.ts';
 import type { StructStore } from './store.ts';
 
@@ -93,13 +94,9 @@ export function checkField(field: unknown, wanted: string): asserts field is Fie
   throw new TypeError(`${wanted}, such as f64, ref(Node) or another struct; got ${show(field)}${later}`);
 }
 
-/** A value as messages name it; long strings and objects in short. */
+/** A value as messages name it: fields and structs by their names, all else as `show` of errors.ts has it. */
 export function show(given: unknown): string {
-  if (typeof given === 'string') return JSON.stringify(given.length > 40 ? `${given.slice(0, 40)}…` : given);
-  if (typeof given === 'bigint') return `${given}n`;
-  if (typeof given === 'function') return `function ${given.name}`.trimEnd();
-  if (typeof given !== 'object' || given === null) return String(given);
-  if (Array.isArray(given)) return `an array of ${given.length}`;
-  const name: unknown = given.constructor?.name;
-  return typeof name === 'string' && name !== 'Object' && name !== '' ? `an object of ${name}` : 'an object';
+  if (!(given instanceof Field)) return showValue(given);
+  const { name } = given as { name?: unknown };
+  return typeof name === 'string' ? `struct ${name}` : `the field ${given.kind}`;
 }

@@ -10,6 +10,7 @@
  * each access, measured at 15 to 40 % of a loop.
  */
 
+import { show } from '../errors.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { BoundField, RowAccessor } from './field.ts';
 import type { Place } from './place.ts';
@@ -25,10 +26,11 @@ export type ScalarAccess = Required<Pick<BoundField, 'read' | 'write' | 'accesso
 export type ScalarKind = keyof typeof SCALAR_ACCESS;
 
 export const SCALAR_ACCESS = {
-  i8: ({ i8 }: Memory): ScalarAccess => ({
+  i8: ({ i8 }: Memory, path = 'i8'): ScalarAccess => ({
     read: (address) => i8[address >>> 0],
     write: (address, given) => {
-      i8[address >>> 0] = given as number;
+      if (typeof given !== 'number') refuse(path, 'number', given);
+      i8[address >>> 0] = given;
     },
     accessor: (offset): RowAccessor => ({
       get(this: Row) {
@@ -39,10 +41,11 @@ export const SCALAR_ACCESS = {
       },
     }),
   }),
-  u8: ({ u8 }: Memory): ScalarAccess => ({
+  u8: ({ u8 }: Memory, path = 'u8'): ScalarAccess => ({
     read: (address) => u8[address >>> 0],
     write: (address, given) => {
-      u8[address >>> 0] = given as number;
+      if (typeof given !== 'number') refuse(path, 'number', given);
+      u8[address >>> 0] = given;
     },
     accessor: (offset): RowAccessor => ({
       get(this: Row) {
@@ -53,10 +56,11 @@ export const SCALAR_ACCESS = {
       },
     }),
   }),
-  i16: ({ i16 }: Memory): ScalarAccess => ({
+  i16: ({ i16 }: Memory, path = 'i16'): ScalarAccess => ({
     read: (address) => i16[address >>> 1],
     write: (address, given) => {
-      i16[address >>> 1] = given as number;
+      if (typeof given !== 'number') refuse(path, 'number', given);
+      i16[address >>> 1] = given;
     },
     accessor: (offset): RowAccessor => ({
       get(this: Row) {
@@ -67,10 +71,11 @@ export const SCALAR_ACCESS = {
       },
     }),
   }),
-  u16: ({ u16 }: Memory): ScalarAccess => ({
+  u16: ({ u16 }: Memory, path = 'u16'): ScalarAccess => ({
     read: (address) => u16[address >>> 1],
     write: (address, given) => {
-      u16[address >>> 1] = given as number;
+      if (typeof given !== 'number') refuse(path, 'number', given);
+      u16[address >>> 1] = given;
     },
     accessor: (offset): RowAccessor => ({
       get(this: Row) {
@@ -81,10 +86,11 @@ export const SCALAR_ACCESS = {
       },
     }),
   }),
-  i32: ({ i32 }: Memory): ScalarAccess => ({
+  i32: ({ i32 }: Memory, path = 'i32'): ScalarAccess => ({
     read: (address) => i32[address >>> 2],
     write: (address, given) => {
-      i32[address >>> 2] = given as number;
+      if (typeof given !== 'number') refuse(path, 'number', given);
+      i32[address >>> 2] = given;
     },
     accessor: (offset): RowAccessor => ({
       get(this: Row) {
@@ -95,10 +101,11 @@ export const SCALAR_ACCESS = {
       },
     }),
   }),
-  u32: ({ u32 }: Memory): ScalarAccess => ({
+  u32: ({ u32 }: Memory, path = 'u32'): ScalarAccess => ({
     read: (address) => u32[address >>> 2],
     write: (address, given) => {
-      u32[address >>> 2] = given as number;
+      if (typeof given !== 'number') refuse(path, 'number', given);
+      u32[address >>> 2] = given;
     },
     accessor: (offset): RowAccessor => ({
       get(this: Row) {
@@ -109,10 +116,11 @@ export const SCALAR_ACCESS = {
       },
     }),
   }),
-  i64: ({ i64 }: Memory): ScalarAccess => ({
+  i64: ({ i64 }: Memory, path = 'i64'): ScalarAccess => ({
     read: (address) => i64[address >>> 3],
     write: (address, given) => {
-      i64[address >>> 3] = given as bigint;
+      if (typeof given !== 'bigint') refuse(path, 'bigint', given);
+      i64[address >>> 3] = given;
     },
     accessor: (offset): RowAccessor => ({
       get(this: Row) {
@@ -123,10 +131,11 @@ export const SCALAR_ACCESS = {
       },
     }),
   }),
-  u64: ({ u64 }: Memory): ScalarAccess => ({
+  u64: ({ u64 }: Memory, path = 'u64'): ScalarAccess => ({
     read: (address) => u64[address >>> 3],
     write: (address, given) => {
-      u64[address >>> 3] = given as bigint;
+      if (typeof given !== 'bigint') refuse(path, 'bigint', given);
+      u64[address >>> 3] = given;
     },
     accessor: (offset): RowAccessor => ({
       get(this: Row) {
@@ -137,10 +146,11 @@ export const SCALAR_ACCESS = {
       },
     }),
   }),
-  f32: ({ f32 }: Memory): ScalarAccess => ({
+  f32: ({ f32 }: Memory, path = 'f32'): ScalarAccess => ({
     read: (address) => f32[address >>> 2],
     write: (address, given) => {
-      f32[address >>> 2] = given as number;
+      if (typeof given !== 'number') refuse(path, 'number', given);
+      f32[address >>> 2] = given;
     },
     accessor: (offset): RowAccessor => ({
       get(this: Row) {
@@ -151,10 +161,11 @@ export const SCALAR_ACCESS = {
       },
     }),
   }),
-  f64: ({ f64 }: Memory): ScalarAccess => ({
+  f64: ({ f64 }: Memory, path = 'f64'): ScalarAccess => ({
     read: (address) => f64[address >>> 3],
     write: (address, given) => {
-      f64[address >>> 3] = given as number;
+      if (typeof given !== 'number') refuse(path, 'number', given);
+      f64[address >>> 3] = given;
     },
     accessor: (offset): RowAccessor => ({
       get(this: Row) {
@@ -180,6 +191,11 @@ export const SCALAR_ACCESS = {
     }),
   }),
 };
+
+/** Throws because a field takes no such value. A wrong one that an accessor is given, a typed array converts. */
+function refuse(path: string, wanted: 'number' | 'bigint', given: unknown): never {
+  throw new TypeError(`${path} takes a ${wanted}, got ${show(given)}`);
+}
 
 /** Undefined beyond the memory, where the views of deleted structs stand. */
 function truth(byte: number | undefined): boolean | undefined {

@@ -4,8 +4,9 @@
  *     i8 u8 bool   1 byte      i16 u16   2      i32 u32 f32   4      i64 u64 f64   8
  *
  * Writing follows the typed arrays: a number that does not fit wraps (integers) or rounds (f32) and
- * never throws; i64 and u64 take bigints and throw a TypeError for numbers. bool is 0 or 1, and any
- * other byte reads as true; it takes any value for its truth.
+ * never throws. Of another type than number (bigint for i64 and u64) nothing is taken in an `init`, by `set()`
+ * or as an element; `view.x = given` leaves that to the typed array, which converts it and throws only between
+ * numbers and bigints. bool is 0 or 1, and any other byte reads as true; it takes any value for its truth.
  *
  * Plain loads and stores: a value of 4 bytes or less is never torn between threads, but only locks and
  * `atomic` fields order it. An i64 or u64 may be torn on 32-bit processors.
@@ -65,8 +66,8 @@ export class ScalarField<K extends ScalarKind = ScalarKind> extends Field {
     return this.kind;
   }
 
-  override bind(store: StructStore): BoundField {
-    const access = SCALAR_ACCESS[this.kind](store.memory);
+  override bind(store: StructStore, path: string = this.kind): BoundField {
+    const access = SCALAR_ACCESS[this.kind](store.memory, path);
     if (this.kind !== 'i64' && this.kind !== 'u64') return { ...access, json: access.read };
     return { ...access, json: (address) => jsonOf(access.read(address)) };
   }

@@ -10,10 +10,13 @@
 import type { Address } from '../memory/address.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { ArrayCells } from './drop.ts';
+import { show } from './field.ts';
 import type { LayoutRegistry } from './registry.ts';
 
 /** Where structs live. */
 export interface StructStore {
+  /** The heap's id: a handle of one heap is refused by another. */
+  readonly id?: string;
   readonly memory: Memory;
   /** This thread's handle of the registry in the shared bytes. A plain property: hot paths read it. */
   readonly layouts: LayoutRegistry;
@@ -30,4 +33,10 @@ export interface StructStore {
   takeOut(cell: number, flags?: number, after?: number): Address;
   /** Notes which struct lies in a block, where recovery is to find that: see structs/drop.ts. */
   layTail?(address: Address, hash: number, array?: ArrayCells): void;
+}
+
+/** Throws unless `store` is a heap or an arena, or has at least what structs need of one. */
+export function checkStore(store: unknown): asserts store is StructStore {
+  if ((store as Partial<StructStore> | null | undefined)?.layouts !== undefined) return;
+  throw new TypeError(`a heap is wanted, to begin with; got ${show(store)}`);
 }

@@ -35,6 +35,8 @@ export type ArrayLayout = 'rows' | 'columns';
 
 /** What another thread needs to reopen an array: a plain object, cloned in less than 100 bytes. */
 export interface StructArrayHandle<L extends ArrayLayout = ArrayLayout> {
+  /** The heap's id; none in a store that is no heap. */
+  readonly heap: string | undefined;
   readonly address: Address;
   readonly length: number;
   /** The layout hash of the struct. */
@@ -111,6 +113,7 @@ abstract class ArrayOfStructs {
     this.checkLive();
     this.store.tryShare(this.address as Address);
     return {
+      heap: this.store.id,
       address: this.address as Address,
       length: this.length,
       hash: this.type.hash,
@@ -370,9 +373,12 @@ export function openArray(
   const { address, length, hash, layout } = handle;
   checkArrayLayout(layout);
   checkInteger('handle.length', length, 0, ADDRESS_LIMIT);
+  if (handle.heap !== store.id) {
+    throw new AttachError(`the handle is of an array in heap ${handle.heap}, not in heap ${store.id}`);
+  }
   if (hash !== type.hash) {
     throw new AttachError(
-      `the handle is of an array with layout hash ${show(hash)}, not of ${type.name} with ${hex(type.hash)}`,
+      `the handle is of an array with layout hash ${hex(hash)}, not of ${type.name} with ${hex(type.hash)}`,
     );
   }
   const binding = openBinding(type, store);

@@ -211,7 +211,7 @@ export function struct<const Name extends string, S extends LooseSchema>(
 
 /** The type in this heap: one array read once it is known there. */
 function bindingOf(type: AnyStructType, store: StructStore): Binding {
-  return store.layouts.bound[type.id] ?? openBinding(type, store);
+  return store?.layouts?.bound[type?.id] ?? openBinding(type, store);
 }
 
 /** As {@link StructType.at}, for any struct type. */

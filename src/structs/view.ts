@@ -285,11 +285,12 @@ export function unknownField({ name }: AnyStructType, field: string): TypeError 
  * The binding of a view that has an address.
  *
  * @param act what is to be done, for the message
+ * @param hint what else could be done
  * @throws TypeError for anything else
  */
-export function rowOf(view: unknown, act: string): Binding {
+export function rowOf(view: unknown, act: string, hint = ''): Binding {
   if (!(view instanceof StructView))
-    throw new TypeError(`${act} takes a view of a struct, got ${show(view)}`);
+    throw new TypeError(`${act} takes a view of a struct, got ${show(view)}${hint}`);
   if (view.$row === undefined) {
     throw new TypeError(`${act}: an element of a columns array of ${view.$binding.type.name} has no address`);
   }

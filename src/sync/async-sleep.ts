@@ -8,7 +8,7 @@
  * one: then it passes the wake-up on.
  */
 
-import { notify, waitAsync } from '../memory/atomics.ts';
+import { notify, waitAbortable, waitAsync } from '../memory/atomics.ts';
 
 /** How long a call waits at most. */
 export interface WaitOptions {
@@ -44,23 +44,10 @@ export async function sleepAsync(
   signal?: AbortSignalLike,
 ): Promise<void> {
   signal?.throwIfAborted();
-  const woken = waitAsync(words, index, seen, ms);
   if (signal === undefined) {
-    await woken;
+    await waitAsync(words, index, seen, ms);
     return;
   }
-  let abort = (): void => {};
-  const aborted = new Promise<'aborted'>((resolve) => {
-    abort = () => resolve('aborted');
-  });
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    if ((await Promise.race([woken, aborted])) !== 'aborted') return;
-    void woken.then((result) => {
-      if (result === 'ok') notify(words, index, 1);
-    });
-    throw signal.reason;
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
+  const ended = await waitAbortable(words, index, seen, ms, signal, () => notify(words, index, 1));
+  if (ended === 'aborted') throw signal.reason;
 }

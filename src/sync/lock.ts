@@ -12,6 +12,7 @@
  *                orphaned           as of a dead owner: who was to repair what it guards gave up
  *                poisoned           its owner died, and what it guards cannot be repaired
  *                lost               its owner was ended, and nobody can tell whether it still runs
+ *                closed             what it guarded was destroyed
  *
  * One compare-and-swap takes the lock and names the owner, so a dead owner is always known. Who waits looks
  * at it every 50 ms at least. When the owner is gone the waiter takes the lock over, by one compare-and-swap
@@ -29,6 +30,7 @@ import {
   BlockingNotAllowedError,
   DeadlockError,
   HeapCorruptionError,
+  hex,
   LockTimeoutError,
   NotOwnerError,
 } from '../errors.ts';
@@ -50,6 +52,7 @@ const POISONED = 1 << 8;
 /** Who inherited the lock gave up before what it guards was repaired: that is for the next one. */
 const ORPHANED = 2 << 8;
 const LOST = 3 << 8;
+const CLOSED = 4 << 8;
 
 /** What {@link Lock.lookAtOwner} answers when it took the lock over. */
 export const INHERITED = -1;
@@ -74,6 +77,8 @@ export interface LockOptions {
    * all; after any other error the next one who wants the lock repairs.
    */
   readonly repair?: (() => void) | undefined;
+  /** The lock of what it lies in. Once that is poisoned, who would have to wait for this one throws instead. */
+  readonly within?: Lock;
 }
 
 /** One thread's handle of a lock in shared bytes. The bytes start as zeros: free. */
@@ -87,6 +92,7 @@ export abstract class Lock {
   readonly timeout: number;
   readonly #unit: number;
   readonly #repair: (() => void) | undefined;
+  readonly #within: Lock | undefined;
 
   /**
    * @param address where the lock's 8 bytes lie; a multiple of 8, not 0, which stands for no lock
@@ -104,6 +110,7 @@ export abstract class Lock {
     this.timeout = timeout;
     this.#unit = address >>> 3;
     this.#repair = options.repair;
+    this.#within = options.within;
   }
 
   /** The token of the thread that holds the lock, or 0. It may have changed when you look at it. */
@@ -120,6 +127,7 @@ export abstract class Lock {
    * @throws LockTimeoutError naming the owner, when it was not had within the timeout
    * @throws BlockingNotAllowedError when this thread may not block and spinning did not get it
    * @throws HeapCorruptionError when its owner died and what it guards could not be repaired
+   * @throws ReferenceError when it was {@link close}d
    */
   acquire(timeout: number = this.timeout): boolean {
     const thread = this.thread;
@@ -138,7 +146,7 @@ export abstract class Lock {
   /**
    * Takes the lock if it is free, or its owner is gone. Returns whether it did.
    *
-   * @throws HeapCorruptionError as {@link acquire}
+   * @throws HeapCorruptionError, ReferenceError as {@link acquire}
    */
   tryAcquire(): boolean {
     const thread = this.thread;
@@ -254,9 +262,9 @@ export abstract class Lock {
     const thread = this.thread;
     let inherited: boolean;
     try {
-      if ((atomicLoad(this.i32, this.index) & OWNER) === thread.token) {
-        throw new DeadlockError(this.address, thread.nameOf(thread.token));
-      }
+      const { owner } = this;
+      if (owner === thread.token) throw new DeadlockError(this.address, thread.nameOf(thread.token));
+      this.#checkUsable(owner);
       inherited = this.waitTurn(performance.now(), timeout);
     } catch (error) {
       thread.words[thread.pending] = 0;
@@ -294,9 +302,18 @@ export abstract class Lock {
   }
 
   /**
+   * Gives the lock up for good: what it guards goes. Every later `acquire` of any thread throws
+   * `ReferenceError`, for as long as the bytes are not used for something else. Requires: lock held.
+   */
+  close(): void {
+    this.#giveUp(CLOSED);
+  }
+
+  /**
    * Checks that the lock can still be had, now or later, without taking it.
    *
    * @throws HeapCorruptionError when it was {@link poison}ed, or lost to a thread that may still run
+   * @throws ReferenceError when it was {@link close}d
    */
   checkSound(): void {
     this.#checkUsable(this.owner);
@@ -310,6 +327,9 @@ export abstract class Lock {
   }
 
   #checkUsable(owner: number): void {
+    if (owner === CLOSED)
+      throw new ReferenceError(`what the lock at ${hex(this.address)} guards was destroyed`);
+    this.#within?.checkSound();
     if (owner !== POISONED && owner !== LOST) return;
     const reason =
       owner === POISONED

@@ -302,6 +302,20 @@ describe.each(KINDS)('%s', (name, Kind) => {
   });
 });
 
+test('two objects of one thread take turns at one end of a ring', () => {
+  const ring = create(SpscRing, u32, 4);
+  const other = SpscRing.open(heap, ring.handle as never, u32);
+  for (let round = 0; round < 20; round += 4) {
+    expect(other.tryRecv()).toEqual({ status: 'empty' });
+    for (const [i, end] of [ring, other, other, ring].entries()) end.send(round + i);
+    expect(ring.recv()).toBe(round);
+    expect(other.recvMany(4)).toEqual([round + 1, round + 2, round + 3]);
+    expect(ring.recvMany(4, [], { timeout: 0 })).toEqual([]);
+    expect([ring.length, other.length]).toEqual([0, 0]);
+  }
+  ring.destroy();
+});
+
 test('a channel of any capacity holds so many; a ring rounds up', () => {
   expect(create(Channel, u32, 5).capacity).toBe(5);
   expect(SpscRing.create(heap, u32, { capacity: 5 }).capacity).toBe(8);

@@ -8,6 +8,7 @@ import { Heap } from '../../src/heap/heap.ts';
 import { KiB, MiB } from '../../src/memory/address.ts';
 import { bytes } from '../../src/structs/array-field.ts';
 import { u32 } from '../../src/structs/scalars.ts';
+import { struct } from '../../src/structs/struct.ts';
 
 let heap: Heap;
 beforeEach(() => {
@@ -55,6 +56,21 @@ test('never takes more bytes than it may; what cannot fit is refused', () => {
   expect(() => large.getOrInsert('a', new Uint8Array(5000))).toThrow('maxBytes');
   large.destroy();
   expect(heap.stats().liveBlocks).toBe(live);
+});
+
+test('one that grows in place beyond the limit stays alone, until the next one comes', () => {
+  const Note = struct('Note', { text: string });
+  const map = SharedMap.create(heap, u32, Note, { maxBytes: 2000, shards: 1 });
+  for (let n = 0; n < 5; n++) map.set(n, { text: 'short' });
+  map.with(3, (note) => {
+    note.text = 'x'.repeat(5000);
+  });
+  expect([...map.keys()]).toEqual([3]);
+  expect(map.stats().entryBytes).toBeGreaterThan(5000);
+  map.verify();
+  map.set(7, { text: 'next' });
+  expect([...map.keys()]).toEqual([7]);
+  map.verify();
 });
 
 test('counts hits, misses and evictions', () => {

@@ -131,7 +131,7 @@ describe('bad options', () => {
     ],
     ['byteLength 0', { byteLength: 0 }, RangeError, 'byteLength must be'],
     ['byteLength above 4 GiB', { byteLength: 4 * GiB + 8 }, RangeError, 'byteLength must be'],
-    ['byteLength a string', { byteLength: '65536' }, RangeError, 'got string 65536'],
+    ['byteLength a string', { byteLength: '65536' }, RangeError, 'got "65536"'],
     [
       'byteLength too small',
       { byteLength: least - 8 },
@@ -154,7 +154,7 @@ describe('bad options', () => {
       'allocator unknown',
       { allocator: 'slab' },
       RangeError,
-      'allocator must be one of tlsf, bump, linked-list, buddy, got slab',
+      'allocator must be one of tlsf, bump, linked-list, buddy; got "slab"',
     ],
     ['allocator of every object', { allocator: 'toString' }, RangeError, 'allocator must be one of'],
     ['lock unknown', { lock: 'ticket' }, RangeError, "lock must be 'spin' or 'park', got ticket"],

@@ -3,6 +3,8 @@
 import { execFileSync } from 'node:child_process';
 import { afterEach, describe, expect, test } from 'vitest';
 import { CONTROL_BYTES, FIRST, KIND_THREAD_CACHED, kindAt } from '../../src/allocators/control.ts';
+import { SharedMap } from '../../src/containers/map.ts';
+import { Mutex } from '../../src/containers/mutex.ts';
 import { HeapCorruptionError } from '../../src/errors.ts';
 import { attached } from '../../src/heap/attached.ts';
 import { Heap } from '../../src/heap/heap.ts';
@@ -102,6 +104,27 @@ describe.each([true, false])('a poisoned heap; caches: %s', (cache) => {
     expect(() => {
       for (const address of many) heap.free(address);
     }).toThrow(HeapCorruptionError);
+  });
+
+  test('who would wait for a lock of a container throws at once; one that is free goes on', () => {
+    const heap = Heap.create({ byteLength: MiB, maxThreads: 4, cache });
+    made.push(heap);
+    const [victim, other] = [another(heap), another(heap)];
+    const mutex = Mutex.create(heap, Point);
+    const map = SharedMap.create(heap, u32, u32, { shards: 1 }).set(1, 1);
+    const [otherMutex, otherMap] = [Mutex.open(other, mutex.handle), SharedMap.open(other, map.handle)];
+    const guard = mutex.lock();
+    poison(heap, victim);
+    expect(() => otherMutex.lock()).toThrow(HeapCorruptionError);
+    expect(() => otherMutex.tryLock()).toThrow(HeapCorruptionError);
+    map.with(1, () => {
+      expect(() => otherMap.set(1, 2)).toThrow(HeapCorruptionError);
+      expect(() => otherMap.get(1)).toThrow(HeapCorruptionError);
+    });
+    guard.unlock();
+    otherMap.set(1, 3);
+    expect(map.get(1)).toBe(3);
+    expect(() => map.destroy()).toThrow(HeapCorruptionError);
   });
 
   test('nobody attaches to it, and no slot is taken by who tries', () => {

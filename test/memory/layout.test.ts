@@ -62,8 +62,8 @@ describe('integers in a range', () => {
 
   test('the error names the value, what it is and what is wanted', () => {
     expect(() => checkInteger('count', 6, -2, 5)).toThrow('count must be an integer from -2 to 5, got 6');
-    expect(() => checkInteger('count', '6' as never, -2, 5)).toThrow('got string 6');
-    expect(() => checkSize(null as never)).toThrow('got object null');
+    expect(() => checkInteger('count', '6' as never, -2, 5)).toThrow('got "6"');
+    expect(() => checkSize(null as never)).toThrow('got null');
     expect(() => checkAlign(12)).toThrow('align must be a power of two from 1 to 2^52, got 12');
   });
 });

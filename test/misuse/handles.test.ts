@@ -14,7 +14,7 @@ import { SharedSet } from '../../src/containers/set.ts';
 import { SharedString, string } from '../../src/containers/string.ts';
 import { SharedVec } from '../../src/containers/vec.ts';
 import { Heap } from '../../src/heap/heap.ts';
-import { MiB } from '../../src/memory/address.ts';
+import { type Address, MiB, NULL } from '../../src/memory/address.ts';
 import { f64, u32 } from '../../src/structs/scalars.ts';
 import { struct } from '../../src/structs/struct.ts';
 import { anotherThread } from './another-thread.ts';
@@ -99,6 +99,35 @@ function end(it: Ended): void {
   else it.drop!();
 }
 
+/** Of what every thread has an object of its own: one destroys it, another one goes on. */
+function byOthers(name: string, { make, open, use }: Kind): Misuse[] {
+  const destroyed = (heap: Heap): never => {
+    const it = make(heap);
+    const other = open(anotherThread(heap), it.handle as never) as never;
+    end(it);
+    return other;
+  };
+  return [
+    always(`${name}: use after another thread destroyed it`, 'ReferenceError', (heap) => {
+      use(destroyed(heap));
+    }),
+    always(`${name}: the same once its bytes are used again`, 'ReferenceError', (heap) => {
+      const other = destroyed(heap);
+      heap.flush();
+      const blocks: Address[] = [];
+      for (let block = heap.allocZeroed(256); block !== NULL; block = heap.allocZeroed(256))
+        blocks.push(block);
+      try {
+        use(other);
+      } finally {
+        const isZero = (block: Address) => heap.memory.bytes(block, 256).every((byte) => byte === 0);
+        expect(blocks.every(isZero)).toBe(true);
+        for (const block of blocks) heap.free(block);
+      }
+    }),
+  ];
+}
+
 promises([
   ...Object.entries(kinds).flatMap(([name, { make, open, use }]) => [
     always(`${name}: use after its end`, 'ReferenceError', (heap) => {
@@ -106,6 +135,7 @@ promises([
       end(it);
       use(it as never);
     }),
+    ...(name === 'Arc' ? [] : byOthers(name, kinds[name]!)),
     always(`${name}: a stale handle is opened`, 'AttachError', (heap) => {
       const it = make(heap);
       const handle = name === 'Arc' ? (it as Arc<typeof Point>).clone().move() : it.handle;

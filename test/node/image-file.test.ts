@@ -182,3 +182,9 @@ test('a disk that is full: the old image stays, nothing else', () => {
   expect(readdirSync(folder)).toEqual(['words.heap']);
   expect(readFileSync(file).equals(before)).toBe(true);
 });
+
+test('an image needs the path of a file', () => {
+  const heap = Heap.create({ byteLength: MiB });
+  expect(() => saveImage(heap, undefined as never)).toThrow('wants the path of a file, got undefined');
+  heap.detach();
+});

@@ -224,7 +224,7 @@ test('addressOf knows refs alone', () => {
 test('ref takes a struct type', () => {
   for (const wrong of [5, null, {}, f64, Node.name, () => Node])
     expect(() => ref(wrong as never)).toThrow(TypeError);
-  expect(() => ref(f64 as never)).toThrow('ref takes a struct type, got an object of ScalarField');
+  expect(() => ref(f64 as never)).toThrow('ref takes a struct type, got the field f64');
   expect(() => ref(undefined as never)).toThrow(
     'ref takes a struct type, got undefined; for one that is defined later, use a getter: get next() { return ref(Node); }',
   );

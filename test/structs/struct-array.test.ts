@@ -296,7 +296,7 @@ describe('arrayAt() refuses', () => {
   test('the handle of another struct', () => {
     expect(() => Pixel.arrayAt(store, handle)).toThrow(AttachError);
     expect(() => Point.arrayAt(store, { ...handle, hash: 5 })).toThrow(
-      /^the handle is of an array with layout hash 5, not of Point with 0x[0-9a-f]{8}$/,
+      /^the handle is of an array with layout hash 0x00000005, not of Point with 0x[0-9a-f]{8}$/,
     );
   });
 

@@ -1,7 +1,7 @@
 /** Locks whose owner is gone: who wants them takes them over, and repairs first what they guard. */
 
 import { beforeEach, describe, expect, test } from 'vitest';
-import { DeadlockError, HeapCorruptionError, LockTimeoutError } from '../../src/errors.ts';
+import { DeadlockError, HeapCorruptionError, LockTimeoutError, NotOwnerError } from '../../src/errors.ts';
 import type { Address } from '../../src/memory/address.ts';
 import { Memory } from '../../src/memory/memory.ts';
 import { ParkLock } from '../../src/sync/park-lock.ts';
@@ -144,6 +144,40 @@ describe.each([ParkLock, SpinLock])('$name', (LockClass) => {
     expect(() => other.tryAcquire()).toThrow('could not be repaired');
     await expect(other.acquireAsync()).rejects.toThrow(HeapCorruptionError);
     expect(() => lock.acquire()).toThrow('could not be repaired');
+  });
+
+  test('once closed is had by nobody, and what it guarded is said to be gone', async () => {
+    const lock = lockOf(threadIn(1));
+    const other = lockOf(threadIn(2));
+    lock.acquire();
+    const waiting = other.acquireAsync();
+    lock.close();
+    await expect(waiting).rejects.toThrow(ReferenceError);
+    expect(() => other.acquire()).toThrow(/guards was destroyed/);
+    expect(() => other.tryAcquire()).toThrow(ReferenceError);
+    expect(() => lock.acquire()).toThrow(ReferenceError);
+    expect(() => lock.checkSound()).toThrow(ReferenceError);
+    expect(() => lock.release()).toThrow(NotOwnerError);
+    for (const slot of [1, 2]) {
+      const { held, pending } = threadIn(slot);
+      expect([memory.i32[held], memory.i32[pending]]).toEqual([0, 0]);
+    }
+  });
+
+  test('within something poisoned is not waited for', async () => {
+    const [owner, waiter] = [threadIn(1), threadIn(2)];
+    const outer = new LockClass(memory, 128 as Address, { thread: owner });
+    const inner = (thread: Thread) => new LockClass(memory, ADDRESS, { thread, within: outer });
+    outer.acquire();
+    inner(owner).acquire();
+    expect(inner(waiter).tryAcquire()).toBe(false);
+    const waiting = inner(waiter).acquireAsync();
+    outer.poison();
+    await expect(waiting).rejects.toThrow(HeapCorruptionError);
+    expect(() => inner(waiter).acquire()).toThrow(HeapCorruptionError);
+    expect(() => inner(waiter).tryAcquire()).toThrow(HeapCorruptionError);
+    inner(owner).release();
+    expect(inner(waiter).acquire()).toBe(false);
   });
 
   test('is not taken over twice: the second finds the first one as its owner', () => {

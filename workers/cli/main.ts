@@ -30,7 +30,8 @@ const program = new Command('sabheap')
 
 // A reader that has seen enough (`| head`) is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit();
+  if (error.code === 'EPIPE') process.exit();
+  console.error(`sabheap: the output cannot be written: ${error.message}`);
+  process.exit(1);
 });
 await runProgram(program);

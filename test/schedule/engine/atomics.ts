@@ -4,7 +4,7 @@
  */
 
 import * as races from './races.ts';
-import { running, sleep, stored, type View, wake } from './runtime.ts';
+import { running, sleep, sleepUnlessAborted, stored, type View, wake } from './runtime.ts';
 
 function loads(view: View, index: number): void {
   if (races.enabled && running !== 0) races.acquire(running, view.$o + index * 2 ** view.$s);
@@ -102,7 +102,7 @@ export function bigOr(view: View, index: number, value: bigint): bigint {
   return change<bigint>(view, index, (was) => was | value);
 }
 
-export { sleep as wait, sleep as waitAsync, wake as notify };
+export { sleep as wait, sleep as waitAsync, sleepUnlessAborted as waitAbortable, wake as notify };
 
 /** Calls are rewritten to the runtime's own. */
 export function pause(): void {}

@@ -42,10 +42,10 @@ export interface Site {
 const ATOMIC = new Set(
   ['Load', 'Store', 'Exchange', 'Add', 'Sub', 'And', 'Or']
     .flatMap((name) => [`atomic${name}`, `big${name}`])
-    .concat('compareExchange', 'bigCompareExchange', 'notify', 'wait', 'waitAsync'),
+    .concat('compareExchange', 'bigCompareExchange', 'notify', 'wait', 'waitAsync', 'waitAbortable'),
 );
 /** Those that a thread may sleep in. An async function is a task of its own, so it sleeps in both alike. */
-const WAITS = new Set(['wait', 'waitAsync']);
+const WAITS = new Set(['wait', 'waitAsync', 'waitAbortable']);
 const STORING = /Store|Exchange|Add|Sub|And|Or/;
 /** Methods of typed arrays that touch many elements. */
 const BULK = new Set(['fill', 'copyWithin', 'set', 'slice']);

@@ -13,8 +13,8 @@
  * Source: C. Flanagan and S. Freund, "FastTrack: efficient and precise dynamic race detection", 2009.
  */
 
-/** Most threads of a schedule, the one that sets up included. */
-const THREADS = 5;
+/** Most threads of a schedule, the one that sets up and a sleeper that was aborted included. */
+export const THREADS = 6;
 
 /** Whether accesses are looked at: it costs about as much as the schedule. */
 export let enabled = false;

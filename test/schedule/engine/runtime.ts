@@ -72,6 +72,10 @@ let next = 0;
 let ready = 0;
 let spinning = 0;
 let dead = 0;
+/** Threads that the schedule began with. */
+let begun = 0;
+/** Threads that have not ended. */
+let alive = 0;
 /** Set while code runs that cannot be left: constructors, getters, callbacks. */
 let undivided = 0;
 let clock = 0;
@@ -330,17 +334,79 @@ export function* sleep(view: View, index: number, value: number, timeout: number
   return strand.woken ? 'ok' : 'timed-out';
 }
 
+/** Such as an `AbortSignal`. */
+interface Aborter {
+  readonly aborted: boolean;
+  addEventListener(type: 'abort', listener: () => void): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
+/**
+ * As `waitAbortable` of src/memory/atomics.ts. What the engine still counts as a sleeper after an abort goes on
+ * as a thread of its own, which passes on the wake-up that it may get, or has got.
+ */
+export function* sleepUnlessAborted(
+  view: View,
+  index: number,
+  value: number,
+  timeout: number,
+  signal: Aborter,
+  late: () => unknown,
+): Generator<void, string> {
+  if (view[index] !== value) return 'not-equal';
+  const thread = running;
+  const strand = strands[thread]!;
+  let aborted = false;
+  const abort = (): void => {
+    // Unless its time is up already.
+    if (aborted || (strand.word < 0 && !strand.woken)) return;
+    aborted = true;
+    const { word, deadline, woken, attached } = strand;
+    outlive({ attached, word, deadline, isNap: true, woken }, late);
+    strand.word = -1;
+    makeReady(thread);
+  };
+  const slept = sleep(view, index, value, timeout);
+  slept.next();
+  if (signal.aborted) abort();
+  else signal.addEventListener('abort', abort);
+  yield;
+  signal.removeEventListener('abort', abort);
+  return aborted ? 'aborted' : (slept.next().value as string);
+}
+
+/** Begins a thread that sleeps, or was woken, and has something to do if it is. */
+function outlive(sleeper: Omit<Strand, 'fiber'>, late: () => unknown): void {
+  const thread = strands.length;
+  if (thread >= races.THREADS) throw new Error('too many sleepers were aborted for one schedule');
+  const passOn = function* (): Generator<void, void> {
+    if (strands[thread]!.woken) yield* whole(late());
+  };
+  strands.push({ ...sleeper, fiber: passOn() });
+  pendings[thread] = { kind: 0, view: undefined, index: 0, site: 0 };
+  alive++;
+  if (races.enabled) races.wakes(running, thread);
+  if (sleeper.woken) makeReady(thread);
+}
+
+function makeReady(thread: number): void {
+  ready |= 1 << thread;
+  nextChoice = Math.min(nextChoice, steps + 1);
+}
+
 /** As `Atomics.notify`. */
 export function wake(view: View, index: number, count: number): number {
   const word = view.$o + index * 4;
   let woken = 0;
-  for (let thread = 1; thread < strands.length && woken < count; thread++) {
+  // Those who were aborted come first.
+  const all = strands.length - 1;
+  for (let turn = 0; turn < all && woken < count; turn++) {
+    const thread = ((turn + begun) % all) + 1;
     const strand = strands[thread]!;
     if (strand.word !== word || (dead & (1 << thread)) !== 0) continue;
     strand.word = -1;
     strand.woken = true;
-    ready |= 1 << thread;
-    nextChoice = Math.min(nextChoice, steps + 1);
+    makeReady(thread);
     woken++;
     if (races.enabled) races.wakes(running, thread);
   }
@@ -442,7 +508,9 @@ export function run(
   start(bodies, tables, options);
   strategy.begin();
   next = strategy.atBlock(ready, 0);
-  for (let left = bodies.length; left > 0; ) {
+  begun = bodies.length;
+  alive = begun;
+  while (alive > 0) {
     if (next === 0) {
       const stays = strategy.inTurn === true && running !== 0 && (dead & (1 << running)) === 0;
       const eligible = stays ? 1 << running : -1;
@@ -451,11 +519,11 @@ export function run(
     }
     if (next === KILL) {
       kill(running);
-      left--;
+      alive--;
       next = 0;
       continue;
     }
-    if (resume(next)) left--;
+    if (resume(next)) alive--;
   }
   running = 0;
 }
