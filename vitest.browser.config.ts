@@ -9,6 +9,7 @@ import { firefox } from './test/browser/firefox.ts';
 import { FILES, FOLDERS, TESTS } from './test/browser/left-out.ts';
 import { visitPlainPage } from './test/browser/visit.ts';
 
+const { SEED } = process.env;
 const ROOT = fileURLToPath(new URL('.', import.meta.url));
 const BUILT = `${ROOT}node_modules/.cache/browser/sabheap.js`;
 const NODE = `${ROOT}test/browser/node.ts`;
@@ -84,7 +85,7 @@ export default defineConfig({
   },
   // Named here, since finding one while the suites run would reload their pages.
   optimizeDeps: { include: ['buffer/', 'fast-check', 'node-inspect-extracted'], noDiscovery: true },
-  define: { 'process.env': '({})' },
+  define: { 'process.env': JSON.stringify(SEED === undefined ? {} : { SEED }) },
   server: {
     headers: {
       'Cross-Origin-Opener-Policy': 'same-origin',
@@ -93,9 +94,10 @@ export default defineConfig({
   },
   test: {
     exclude: [...configDefaults.exclude, ...Object.keys(FILES).map((file) => `test/${file}`)],
-    setupFiles: ['test/browser/setup.ts'],
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    setupFiles: ['test/setup.ts', 'test/browser/setup.ts'],
+    // Ends what hangs, however slow the machine: the slowest test takes a minute on a busy one.
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     maxWorkers: 2,
     projects: [
       project('chromium', chromium, EVERYTHING),

@@ -4,8 +4,9 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/package/**/*.test.ts'],
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    // Ends what hangs, however slow the machine: the slowest test takes a minute on a busy one.
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     reporters: ['verbose'],
   },
 });

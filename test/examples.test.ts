@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 
 function run(name: string): string[] {
   const path = fileURLToPath(new URL(`../examples/${name}`, import.meta.url));
-  return execFileSync(process.execPath, [path], { encoding: 'utf8', timeout: 60_000 }).trimEnd().split('\n');
+  return execFileSync(process.execPath, [path], { encoding: 'utf8', timeout: 300_000 }).trimEnd().split('\n');
 }
 
 it('temporary blocks go with their scope, permanent ones stay', () => {

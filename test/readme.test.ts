@@ -66,7 +66,7 @@ describe("the README's examples", () => {
       const main = files.has('main.mjs') ? 'main.mjs' : 'main.js';
       const printed = execFileSync(process.execPath, [join(place, main)], {
         encoding: 'utf8',
-        timeout: 60_000,
+        timeout: 300_000,
       });
       const lines = promised(files);
       expect(lines.length).toBeGreaterThan(0);

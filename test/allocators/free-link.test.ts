@@ -16,12 +16,12 @@ import { TlsfAllocator } from '../../src/allocators/tlsf.ts';
 import { HeapCorruptionError } from '../../src/errors.ts';
 import { type Address, NULL } from '../../src/memory/address.ts';
 import { Memory } from '../../src/memory/memory.ts';
+import { SEED } from '../random.ts';
 
 const START = 4096;
 const BYTES = 16 * 1024;
 const AROUND = 0xc3;
 const SIZE = 56;
-const SEED = Math.floor(Math.random() * 2 ** 32);
 
 /** Algorithm, its options, and which words of a free block's payload are links. */
 const kinds: readonly [string, AlgorithmClass, object, number][] = [
@@ -90,7 +90,7 @@ describe.each(kinds)('checked over %s', (name, allocator, options, links) => {
     { length: count * links * 2 },
     (_, i) => [i % count, Math.floor(i / count)] as const,
   );
-  console.log(`free links over ${name}: seed ${SEED}`);
+  console.log(`free links over ${name}: SEED=${SEED}`);
 
   /** A scene with one link overwritten, and the block whose link it is. */
   function damaged([value, place]: readonly [number, number]): [Scene, Address] {

@@ -7,6 +7,7 @@ import { expect, test } from 'vitest';
 import { type Address, MiB, NULL } from '../../src/memory/address.ts';
 import { Memory } from '../../src/memory/memory.ts';
 import type { AllocatorUserJob, AllocatorUserReport } from '../../workers/test-threads/allocator-user.ts';
+import { SEED } from '../random.ts';
 import { runCrew } from '../stress/crew.ts';
 import { payloadFault } from '../stress/payload.ts';
 import { Rendezvous } from '../stress/rendezvous.ts';
@@ -25,7 +26,6 @@ test.each(safe)('$name', async (subject) => {
   const allocator = subject.create(memory, start, 2 * MiB);
   const first = allocator.stats();
   const table = new Rendezvous(THREADS, SLOTS);
-  const seed = Date.now() >>> 0;
   const jobs = Array.from(
     { length: THREADS },
     (_, index): AllocatorUserJob => ({
@@ -34,7 +34,7 @@ test.each(safe)('$name', async (subject) => {
       wrapper: wrapper as AllocatorUserJob['wrapper'],
       meeting: table.buffer,
       parties: THREADS,
-      seed: (seed ^ Math.imul(index + 1, 0x9e3779b1)) | 0,
+      seed: (SEED ^ Math.imul(index + 1, 0x9e3779b1)) | 0,
       operations: OPERATIONS,
       maxSize: subject.maxSize,
       maxAlign: subject.maxAlign,
@@ -44,7 +44,7 @@ test.each(safe)('$name', async (subject) => {
 
   expect(
     reports.flatMap(({ faults }) => faults),
-    `seed ${seed}`,
+    `SEED=${SEED}`,
   ).toEqual([]);
   for (const report of reports) expect(report.operations).toBeGreaterThanOrEqual(OPERATIONS);
   allocator.verify();
@@ -56,7 +56,7 @@ test.each(safe)('$name', async (subject) => {
   }
   expect(allocator.stats().liveBlocks).toBe(left.length);
   for (const address of left) {
-    expect(payloadFault(memory, address), `seed ${seed}`).toBeUndefined();
+    expect(payloadFault(memory, address), `SEED=${SEED}`).toBeUndefined();
     allocator.free(address);
   }
   expectAllBack(allocator, first);

@@ -9,7 +9,10 @@ import { QUESTIONS } from '../../bench/questions.ts';
 const MAIN = fileURLToPath(new URL('../../dist/bench/main.js', import.meta.url));
 
 function bench(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], {
+    encoding: 'utf8',
+    timeout: 540_000,
+  });
   return { status, stdout, stderr };
 }
 

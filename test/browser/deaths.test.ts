@@ -11,7 +11,7 @@ import { endThreads, pause, Thread } from './thread.ts';
 let heap: Heap;
 let total: Mutex<typeof Total>;
 beforeEach(() => {
-  heap = Heap.create({ byteLength: 16 * MiB, lockTimeout: 8000 });
+  heap = Heap.create({ byteLength: 16 * MiB, lockTimeout: 60_000 });
   total = Mutex.create(heap, Total);
   heap.roots.set('total', total);
 });
@@ -107,7 +107,7 @@ test('nobody needs to watch: recover() asks, and has the answer when the event l
   expect(heap.recover()).toEqual([]);
   thread.worker.terminate();
   let reports: ReapReport[] = [];
-  for (const until = performance.now() + 10_000; reports.length === 0 && performance.now() < until; ) {
+  for (const until = performance.now() + 60_000; reports.length === 0 && performance.now() < until; ) {
     await pause(20);
     reports = heap.recover({ reclaim: true });
   }

@@ -63,7 +63,7 @@ test('they allocate and free, and hand parcels over to the page, which awaits th
   const sending = threads.map((thread, i) => thread.do<number>('send', { from: THREADS[i]!, count }));
   const next = [0, 0, 0, 0];
   for (let i = 0; i < 4 * count; i++) {
-    const parcel = (await parcels.recvAsync({ timeout: 30_000 }))!;
+    const parcel = (await parcels.recvAsync({ timeout: 120_000 }))!;
     const { from, number, weight, label } = parcel.value;
     expect(number).toBe(next[from]!++);
     expect(weight).toBe(number / 2);

@@ -238,7 +238,8 @@ describe.each(KINDS)('%s', (name, Kind) => {
     queue.send(2);
     const sending = queue.sendAllAsync([3, 4, 5]);
     const got: number[] = [];
-    setTimeout(() => queue.close(), 300);
+    // Some time after all have been sent: the loop waits for more by then.
+    void sending.then(() => setTimeout(() => queue.close(), 100));
     for await (const value of queue) got.push(value);
     expect(got).toEqual([2, 3, 4, 5]);
     expect(await sending).toBe(3);
@@ -280,7 +281,7 @@ describe.each(KINDS)('%s', (name, Kind) => {
     for (let round = 0; round < 20; round++) {
       const controller = new AbortController();
       const aborted = queue.recvAsync({ signal: controller.signal }).catch(() => -1);
-      const other = queue.recvAsync({ timeout: 5_000 });
+      const other = queue.recvAsync({ timeout: 60_000 });
       await new Promise((resolve) => setTimeout(resolve, 1));
       queue.send(round);
       controller.abort();

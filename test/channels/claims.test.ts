@@ -312,7 +312,7 @@ test('timers have their turn while a channel never empties', async () => {
   let next = 3;
   const began = performance.now();
   for await (const _item of queue) {
-    if (stop || performance.now() - began > 3000) break;
+    if (stop || performance.now() - began > 60_000) break;
     queue.send(next++);
   }
   expect(stop).toBe(true);

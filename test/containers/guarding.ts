@@ -20,7 +20,7 @@ export const scene = {} as { heap: Heap; free: number };
 /** Makes a heap before each test; after it the heap must be as empty as at first. */
 export function useHeap(options: HeapOptions = {}): void {
   beforeEach(() => {
-    scene.heap = Heap.create({ byteLength: MiB, lockTimeout: 2000, ...options });
+    scene.heap = Heap.create({ byteLength: MiB, lockTimeout: 60_000, ...options });
     // Layouts are registered once: not a part of what a lock takes.
     scene.heap.delete(scene.heap.new(Account));
     scene.free = emptiness(scene.heap);

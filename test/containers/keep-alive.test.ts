@@ -6,6 +6,6 @@ import { expect, test } from 'vitest';
 
 test('the event loop turns until the wait is over', () => {
   const program = fileURLToPath(new URL('../../dist/workers/test-threads/late-giver.js', import.meta.url));
-  const { status, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8', timeout: 60_000 });
+  const { status, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8', timeout: 300_000 });
   expect(status, stderr).toBe(0);
 });

@@ -13,20 +13,20 @@ import { Heap } from '../../src/heap/heap.ts';
 import { MiB } from '../../src/memory/address.ts';
 import { u32 } from '../../src/structs/scalars.ts';
 import { struct } from '../../src/structs/struct.ts';
+import { SLICE_MS } from '../../src/sync/lock.ts';
 import type { DoomedHolderJob, Held } from '../../workers/test-threads/doomed-holder.ts';
 import { startMember } from '../stress/crew.ts';
 import { Rendezvous } from '../stress/rendezvous.ts';
+import { noteSleeps } from './sleeps.ts';
 
 const HELD = 1;
-/** Two slices, and what a busy machine takes to run this thread. */
-const SOON_MS = 100 + 400;
 
 const Value = struct('Value', { value: u32 });
 
 let heap: Heap;
 let free: number;
 beforeEach(() => {
-  heap = Heap.create({ byteLength: MiB, maxThreads: 4, lockTimeout: 5000 });
+  heap = Heap.create({ byteLength: MiB, maxThreads: 4, lockTimeout: 60_000 });
   heap.delete(heap.new(Value));
   heap.flush();
   free = heap.stats().largestFree;
@@ -53,21 +53,25 @@ function holder(held: Held, handle: Handle): () => Promise<number> {
   };
 }
 
-/** How long `act` takes once the thread is dead, in ms. */
-async function timed(act: () => unknown): Promise<number> {
-  const began = performance.now();
-  await act();
-  return performance.now() - began;
+/** Waits, and kills the holder meanwhile. Checks that the wait ends with the slice that it is in, or one more. */
+async function expectSoon<T>(kill: () => Promise<number>, wait: () => Promise<T>): Promise<T> {
+  const sleeps = noteSleeps();
+  const had = wait();
+  heap.reap(await kill());
+  const before = sleeps.length;
+  await had;
+  expect(sleeps.length - before).toBeLessThanOrEqual(1);
+  for (const ms of sleeps) expect(ms).toBeLessThanOrEqual(SLICE_MS);
+  return had;
 }
 
 test('mutex', async () => {
   const mutex = Mutex.create(heap, Value);
   const kill = holder('mutex', mutex.handle);
   expect(mutex.tryLock()).toBeUndefined();
-  const had = mutex.lockAsync();
-  heap.reap(await kill());
-  expect(await timed(async () => expect((await had).recovered).toBe(true))).toBeLessThan(SOON_MS);
-  (await had).unlock();
+  const guard = await expectSoon(kill, () => mutex.lockAsync());
+  expect(guard.recovered).toBe(true);
+  guard.unlock();
   expect(mutex.with((_, { recovered }) => recovered)).toBe(false);
   mutex.destroy();
 });
@@ -78,22 +82,18 @@ test('rw-lock: a reader; its slot goes to the next reader in between', async () 
   const kill = holder('read', lock.handle);
   expect(heap.threads().map(({ slot }) => slot)).toEqual([1, 2]);
   expect(lock.tryWrite(), 'the living reader of the same slot').toBeUndefined();
-  const had = lock.lockWriteAsync();
-  heap.reap(await kill());
-  expect(await timed(() => had)).toBeLessThan(SOON_MS);
-  expect((await had).recovered).toBe(false);
-  (await had).unlock();
+  const guard = await expectSoon(kill, () => lock.lockWriteAsync());
+  expect(guard.recovered).toBe(false);
+  guard.unlock();
   lock.destroy();
 });
 
 test('rw-lock: a writer', async () => {
   const lock = RwLock.create(heap, Value);
   const kill = holder('write', lock.handle);
-  const had = lock.lockReadAsync();
-  heap.reap(await kill());
-  expect(await timed(() => had)).toBeLessThan(SOON_MS);
-  expect((await had).recovered).toBe(true);
-  (await had).unlock();
+  const guard = await expectSoon(kill, () => lock.lockReadAsync());
+  expect(guard.recovered).toBe(true);
+  guard.unlock();
   expect(lock.write((_, { recovered }) => recovered)).toBe(true);
   expect(lock.write((_, { recovered }) => recovered)).toBe(false);
   lock.destroy();
@@ -104,9 +104,7 @@ test('semaphore: the slot goes to the next holder in between', async () => {
   heap.reap(await holder('permits', semaphore.handle)());
   const kill = holder('permits', semaphore.handle);
   expect(semaphore.tryAcquire(2), 'the living holder of the same slot').toBe(false);
-  const had = semaphore.acquireAsync(3);
-  heap.reap(await kill());
-  expect(await timed(() => had)).toBeLessThan(SOON_MS);
+  await expectSoon(kill, () => semaphore.acquireAsync(3));
   expect([semaphore.held, semaphore.available]).toEqual([3, 0]);
   semaphore.release(3);
   semaphore.destroy();
@@ -116,9 +114,7 @@ test('once', async () => {
   const once = Once.create(heap);
   const kill = holder('once', once.handle);
   let runs = 0;
-  const had = once.runAsync(() => runs++);
-  heap.reap(await kill());
-  expect(await timed(() => had)).toBeLessThan(SOON_MS);
+  await expectSoon(kill, () => once.runAsync(() => runs++));
   expect([runs, once.done]).toEqual([1, true]);
   once.destroy();
 });
@@ -126,13 +122,7 @@ test('once', async () => {
 test('barrier', async () => {
   const barrier = Barrier.create(heap, 3);
   const kill = holder('barrier', barrier.handle);
-  const waiting = barrier.waitAsync();
-  heap.reap(await kill());
-  expect(
-    await timed(async () => {
-      await expect(waiting).rejects.toThrow(BrokenBarrierError);
-    }),
-  ).toBeLessThan(SOON_MS);
+  await expectSoon(kill, () => expect(barrier.waitAsync()).rejects.toThrow(BrokenBarrierError));
   barrier.reset();
   expect(barrier.broken).toBe(false);
   barrier.destroy();

@@ -10,6 +10,7 @@ import { Heap } from '../../src/heap/heap.ts';
 import { MiB } from '../../src/memory/address.ts';
 import { u32 } from '../../src/structs/scalars.ts';
 import type { HeavyUserJob } from '../../workers/test-threads/heavy-user.ts';
+import { noteSleeps } from './sleeps.ts';
 
 const WORKER = new URL('../../dist/workers/test-threads/heavy-user.js', import.meta.url);
 const KILLS = 5;
@@ -48,7 +49,7 @@ test('a map', async () => {
     for (const [key, value] of map) if (key !== 'mine') expect(value.startsWith(`${key} = `)).toBe(true);
   }
   map.destroy();
-}, 30_000);
+});
 
 test('a channel', async () => {
   const channel = Channel.create(heap, u32, { capacity: 64 });
@@ -56,11 +57,11 @@ test('a channel', async () => {
     await kill('channel', channel.handle, round * 7);
     while (channel.tryRecv().status === 'received');
     // What the dead one held comes late, and what it claimed to send is free.
-    while (channel.recv({ timeout: 120 }) !== undefined);
+    while (channel.recv({ timeout: 400 }) !== undefined);
     expect(
       channel.sendAll(
         Array.from({ length: 64 }, (_, index) => index),
-        { timeout: 500 },
+        { timeout: 60_000 },
       ),
     ).toBe(64);
     const got: number[] = [];
@@ -68,7 +69,7 @@ test('a channel', async () => {
     expect(got.sort((a, b) => a - b)).toEqual(Array.from({ length: 64 }, (_, index) => index));
   }
   channel.destroy();
-}, 30_000);
+});
 
 test('a ring', async () => {
   const ring = SpscRing.create(heap, u32, { capacity: 16 });
@@ -76,20 +77,20 @@ test('a ring', async () => {
     await kill('ring', ring.handle, round * 7);
     const mine = SpscRing.open(heap, ring.handle, u32);
     while (mine.tryRecv().status === 'received');
-    expect(mine.sendAll([1, 2, 3], { timeout: 500 })).toBe(3);
+    expect(mine.sendAll([1, 2, 3], { timeout: 60_000 })).toBe(3);
     expect(mine.recvMany(8)).toEqual([1, 2, 3]);
     mine.release();
   }
   ring.destroy();
-}, 30_000);
+});
 
 test('a root: the next in line makes it at once', async () => {
   await kill('root', undefined, 5);
-  const began = performance.now();
+  const sleeps = noteSleeps();
   const made = heap.roots.openOrCreate('made', SharedMap.type(u32, u32), () =>
     SharedMap.create(heap, u32, u32),
   );
-  expect(performance.now() - began).toBeLessThan(1000);
+  expect(sleeps.length).toBeLessThanOrEqual(1);
   made.set(1, 2);
   expect(heap.roots.open('made', SharedMap.type(u32, u32))!.get(1)).toBe(2);
 });

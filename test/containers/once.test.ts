@@ -62,12 +62,17 @@ test('a timeout names the runner; an abort runs nothing; destroy waits its turn'
   const { heap } = scene;
   const once = Once.create(heap);
   const theirs = Once.at(elsewhere(), once.address);
-  const running = theirs.runAsync(() => pause(100));
+  let finish = (): void => {};
+  const work = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const running = theirs.runAsync(() => work);
   expect(() => once.run(() => 0, { timeout: 20 })).toThrow(/held by .*slot 9/);
   await expect(once.runAsync(() => 0, { timeout: 10 })).rejects.toThrow(LockTimeoutError);
   const reason = new Error('enough');
   await expect(once.runAsync(() => 0, { signal: abortIn(3, reason) })).rejects.toBe(reason);
   expect(() => once.destroy()).toThrow(BusyError);
+  finish();
   expect(await running).toBe(true);
   expect(Once.open(heap, once.handle).done).toBe(true);
   expect(JSON.stringify(once)).toContain('"done":true');

@@ -62,8 +62,13 @@ test('semaphore, once, condition and barrier', async () => {
   semaphore.release();
 
   const once = Once.create(heap);
-  const running = Once.at(elsewhere(), once.address).runAsync(() => pause(300));
+  let finish = (): void => {};
+  const work = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const running = Once.at(elsewhere(), once.address).runAsync(() => work);
   expectRefusal(() => once.run(() => 0), 'runAsync()');
+  finish();
   await running;
 
   const mutex = Mutex.create(heap, Account);

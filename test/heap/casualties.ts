@@ -28,7 +28,7 @@ export class Scene {
   readonly #largest: number;
 
   constructor(options: HeapOptions = {}) {
-    this.heap = Heap.create({ byteLength: 4 * MiB, maxThreads: 4, lockTimeout: 20_000, ...options });
+    this.heap = Heap.create({ byteLength: 4 * MiB, maxThreads: 4, lockTimeout: 60_000, ...options });
     this.#largest = this.heap.stats().largestFree;
     this.mutex = Mutex.create(this.heap, Account);
   }

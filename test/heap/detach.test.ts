@@ -17,7 +17,7 @@ const Point = struct('Point', { x: u32, y: u32 });
 const made: Heap[] = [];
 
 function create(options: HeapOptions = {}): Heap {
-  const heap = Heap.create({ byteLength: MiB, maxThreads: 4, lockTimeout: 200, ...options });
+  const heap = Heap.create({ byteLength: MiB, maxThreads: 4, lockTimeout: 60_000, ...options });
   made.push(heap);
   return heap;
 }
@@ -152,7 +152,7 @@ describe('detach()', () => {
     made.push(next);
     expect(next.threadSlot).toBe(2);
     expect(next.threads().map(({ slot }) => slot)).toEqual([1, 2]);
-    expect(() => next.lock(address).acquire()).toThrow(/held by thread 0 \(slot 1\)/);
+    expect(() => next.lock(address).acquire(200)).toThrow(/held by thread 0 \(slot 1\)/);
   });
 });
 

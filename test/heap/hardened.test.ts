@@ -10,6 +10,7 @@ import { KiB, MiB, NULL } from '../../src/memory/address.ts';
 import { u32 } from '../../src/structs/scalars.ts';
 import { struct } from '../../src/structs/struct.ts';
 import { anotherThread } from '../misuse/another-thread.ts';
+import { randomFrom, SEED } from '../random.ts';
 import { visit } from './visitor.ts';
 
 const Named = struct('Named', { id: u32, name: string });
@@ -87,6 +88,8 @@ describe.each(['tlsf', 'linked-list', 'buddy', 'bump'] satisfies HeapAllocator[]
   });
 
   test(`${KILLS} threads killed in the middle of their work leave it whole`, async () => {
+    console.log(`hardened over ${allocator}: SEED=${SEED}`);
+    const random = randomFrom(SEED);
     const heap = fresh();
     heap.flush();
     const { largestFree } = heap.stats();
@@ -95,7 +98,7 @@ describe.each(['tlsf', 'linked-list', 'buddy', 'bump'] satisfies HeapAllocator[]
     for (let kill = 0; kill < KILLS; kill++) {
       const { worker, meeting, threadId, gone } = visit(heap, 'churn');
       meeting.await(0, 1);
-      await sleep(Math.random() * 20);
+      await sleep(random() * 20);
       await worker.terminate();
       await gone;
       heap.reap(threadId, { reclaim: true });

@@ -24,7 +24,7 @@ vi.mock('../../src/platform/node.ts', async (original) => ({
 let scene: Scene;
 let heap: Heap;
 beforeEach(() => {
-  scene = new Scene({ lockTimeout: 5000 });
+  scene = new Scene({ lockTimeout: 60_000 });
   heap = scene.heap;
 });
 afterEach(() => heap.detach());

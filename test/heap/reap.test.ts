@@ -20,7 +20,7 @@ const Named = struct('Named', { id: u32, name: string });
 let heap: Heap;
 let largest: number;
 beforeEach(() => {
-  heap = Heap.create({ byteLength: MiB, maxThreads: 4, lockTimeout: 2000 });
+  heap = Heap.create({ byteLength: MiB, maxThreads: 4, lockTimeout: 60_000 });
   largest = heap.stats().largestFree;
 });
 afterEach(() => heap.detach());

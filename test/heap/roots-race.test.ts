@@ -154,7 +154,7 @@ describe('among threads', () => {
   });
 
   test('whoever waits too long is told who is at it, and may come back later', async () => {
-    create({ lockTimeout: 60 });
+    create({ lockTimeout: 300 });
     const maker = visit<number>(heap, 'makeSlowly');
     maker.meeting.await(STEP, 1);
     const make = () => expect.fail('made twice');

@@ -24,10 +24,14 @@ const SIGN_WORD = 11;
 let scene: Scene;
 let heap: Heap;
 beforeEach(() => {
-  scene = new Scene({ lockTimeout: 3000 });
-  heap = scene.heap;
+  start(new Scene());
 });
 afterEach(() => heap.detach());
+
+function start(fresh: Scene): void {
+  scene = fresh;
+  heap = scene.heap;
+}
 
 /** Watches until the worker is reaped. */
 function reaped(worker: Worker, reclaim = false): Promise<ReapReport> {
@@ -237,7 +241,7 @@ describe('a worker', () => {
       await gone(worker);
       return new WeakRef(worker);
     })();
-    for (let i = 0; i < 20 && watched.deref() !== undefined; i++) {
+    for (let i = 0; i < 200 && watched.deref() !== undefined; i++) {
       await new Promise((resolve) => setTimeout(resolve, 10));
       collect();
     }
@@ -253,7 +257,7 @@ describe('a worker', () => {
       Heap.create().watch(worker);
       worker.unref();
       console.log('done');`;
-    const run = execFileSync(process.execPath, ['--input-type=module', '-e', code], { timeout: 30_000 });
+    const run = execFileSync(process.execPath, ['--input-type=module', '-e', code], { timeout: 300_000 });
     expect(String(run)).toBe('done\n');
   });
 
@@ -271,7 +275,9 @@ describe('a worker', () => {
 
 describe('a reaping that fails', () => {
   test('is told to who wants to know it, and the slot stays known as that of a dead thread', async () => {
-    const other = anotherThread(heap);
+    heap.detach();
+    start(new Scene({ lockTimeout: 500 }));
+    const other = anotherThread();
     // Recovery waits for a thread that lives.
     other.lock(RECOVERY_LOCK).acquire();
     const { worker } = scene.start('exit');

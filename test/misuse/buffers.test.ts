@@ -90,7 +90,7 @@ describe.each(modes)('%s', (_, options) => {
         outcome.used++;
       } else outcome.refused++;
       attached().heaps.clear();
-      expect(performance.now() - before, where).toBeLessThan(3000);
+      expect(performance.now() - before, where).toBeLessThan(60_000);
     }
     expect(outcome.refused).toBeGreaterThan(FUZZED / 100);
     expect(outcome.used).toBeGreaterThan(FUZZED / 100);

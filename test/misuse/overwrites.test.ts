@@ -56,7 +56,7 @@ promises([
     hardened: 'HeapCorruptionError',
     run: (heap) => {
       const block = heap.alloc(24);
-      heap.memory.u8[block + heap.sizeOf(block)] = 0x77;
+      heap.memory.u8[block + heap.sizeOf(block)]! ^= 1;
       heap.realloc(block, 2000);
     },
   },

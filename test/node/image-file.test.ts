@@ -46,7 +46,7 @@ test('another process loads it, and all of its workers attach', () => {
   saveImage(heap, file);
   expect(statSync(file).size).toBe(heap.snapshot().length);
   heap.detach();
-  const printed = execFileSync(process.execPath, [LOADER, file], { encoding: 'utf8', timeout: 60_000 });
+  const printed = execFileSync(process.execPath, [LOADER, file], { encoding: 'utf8', timeout: 300_000 });
   const { id, sums, added, slots } = JSON.parse(printed);
   expect(id).not.toBe(heap.id);
   const sum = (5000 * 4999) / 2;
@@ -172,7 +172,7 @@ test('a disk that is full: the old image stays, nothing else', () => {
   const printed = execFileSync(
     'sh',
     ['-c', 'ulimit -f 1000 && exec "$0" "$1" "$2"', process.execPath, saver, file],
-    { encoding: 'utf8', timeout: 60_000 },
+    { encoding: 'utf8', timeout: 300_000 },
   );
   expect(printed).toMatch(/EFBIG/);
   expect(readdirSync(folder)).toEqual(['words.heap']);

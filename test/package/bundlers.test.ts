@@ -100,8 +100,8 @@ function scriptsIn(folder: string): string[] {
 async function look(url: string): Promise<string> {
   const page = await browser.newPage();
   try {
-    await page.goto(url);
-    await page.waitForFunction('document.body.textContent !== ""', undefined, { timeout: 30_000 });
+    await page.goto(url, { timeout: 120_000 });
+    await page.waitForFunction('document.body.textContent !== ""', undefined, { timeout: 120_000 });
     return await page.innerText('body');
   } finally {
     await page.close();

@@ -9,7 +9,7 @@ const isDeno = 'Deno' in globalThis;
 
 function outcome(...flags: string[]): { watched: string; lock: string; threads: number } {
   return JSON.parse(
-    execFileSync(process.execPath, [...flags, program], { encoding: 'utf8', timeout: 60_000 }),
+    execFileSync(process.execPath, [...flags, program], { encoding: 'utf8', timeout: 300_000 }),
   );
 }
 

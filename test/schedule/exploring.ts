@@ -7,7 +7,7 @@
  */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { SEED } from '../random.ts';
+import { randomFrom, SEED } from '../random.ts';
 import { type Built, load, type Mutation } from './engine/build.ts';
 import type { Budget, Explored, Explorer } from './engine/explore.ts';
 import type { Scenario } from './engine/scenario.ts';
@@ -94,8 +94,9 @@ export function crashAll(
         deaths += schedules;
         expect(schedules).toBeGreaterThan(3);
         // Of the steps that the first thread may die at, some are chosen: all would take hours.
+        const random = randomFrom(SEED);
         for (let times = Math.ceil(scale); times > 0; times--) {
-          const step = 1 + Math.floor(Math.random() * (schedules - 1));
+          const step = 1 + Math.floor(random() * (schedules - 1));
           deaths += explorer.passed(explorer.crashTwice(step)).schedules;
         }
       });

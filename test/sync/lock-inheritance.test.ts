@@ -63,7 +63,7 @@ describe.each([ParkLock, SpinLock])('$name', (LockClass) => {
     const lock = lockOf(threadIn(2), () => {
       repairs++;
     });
-    const had = lock.acquireAsync({ timeout: 1000 });
+    const had = lock.acquireAsync({ timeout: 60_000 });
     setTimeout(() => gone.add(victim.token), 20);
     await had;
     expect(repairs).toBe(1);

@@ -162,7 +162,7 @@ describe('a thread that was told to end', () => {
 describe('a pool', () => {
   test('whose thread blocks on the lock of a dead worker: it gets on without its event loop', async () => {
     const pool = open();
-    const { job, meeting } = scene.job('exit', 200);
+    const { job, meeting } = scene.job('exit', 1000);
     const task = pool.run(job).catch((error: Error) => error);
     await hasLock(meeting);
     const events = vi.fn();

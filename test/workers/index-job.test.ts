@@ -74,7 +74,7 @@ function expectedCounts(
 }
 
 function run(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', timeout: 60_000 });
+  return spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', timeout: 300_000 });
 }
 
 function reportOf(...args: string[]): Report {

@@ -11,7 +11,7 @@ export const TRIAL = 'doctor trial';
 export const ADDED = 42;
 
 /** A worker that has not come so far by then will not, in ms. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 /** A death that is not seen by then is not seen without events, in ms. */
 const LOCK_MS = 2000;
 

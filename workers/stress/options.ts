@@ -15,6 +15,8 @@ export interface StressOptions {
   readonly kills: number;
   readonly allocator: HeapAllocator;
   readonly cache: boolean;
+  /** Seconds after which a worker that does nothing hangs. */
+  readonly patience: number;
   readonly only: readonly ScenarioName[];
   readonly seed: number;
   readonly json: boolean;
@@ -65,6 +67,11 @@ export function stressCommand(
       new Option('--seed <number>', 'for the same choices in each thread')
         .argParser(wholeNumber(0, 2 ** 31))
         .default(Date.now() % 2 ** 31, 'by the clock'),
+    )
+    .addOption(
+      new Option('--patience <seconds>', 'after how long a thread that does nothing hangs')
+        .argParser(anyNumber(1, 3600))
+        .default(60),
     )
     .option('--json', 'print the summary as JSON')
     .addHelpText('after', exitCodes('anything is not as it has to be, or the run hangs (with the seed)'))

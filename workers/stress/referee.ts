@@ -27,8 +27,8 @@ import {
 const HEAP_BYTES = 64 * MiB;
 /** So that a worker that is told to fills its JavaScript heap soon. */
 const LIMITS = { maxOldGenerationSizeMb: 40 } as const;
-/** A worker that does nothing for so long hangs: a wait for a lock is given up after half of it. */
-const HANGS_MS = 20_000;
+/** A worker that has not done its first operations by then does not start. */
+const STARTS_MS = 120_000;
 
 /** Each seat's part, however slow the machine. */
 const LEAST_OPERATIONS = 200;
@@ -52,7 +52,7 @@ interface Seated {
   threadId: number;
   /** How the worker is to end, once that is decided. */
   fate: keyof Kills | 'leave' | undefined;
-  /** What it has done, and when it was last seen to do anything. */
+  /** What it has done, and when it was last seen to do anything: or was started. */
   operations: number;
   activeAt: number;
 }
@@ -60,6 +60,8 @@ interface Seated {
 /** One run. */
 export class Referee {
   readonly #options: StressOptions;
+  /** Who does nothing for so long hangs: a wait for a lock is given up after half of it. */
+  readonly #patienceMs: number;
   readonly #heap: Heap;
   readonly #before: AllocatorStats;
   readonly #random: (limit: number) => number;
@@ -75,10 +77,16 @@ export class Referee {
   #ending = false;
 
   constructor(options: StressOptions) {
-    const { allocator, cache, threads, seed, only } = options;
+    const { allocator, cache, threads, seed, only, patience } = options;
     this.#options = options;
+    this.#patienceMs = patience * 1000;
     this.#random = randomFrom(seed);
-    this.#heap = Heap.create({ byteLength: HEAP_BYTES, allocator, cache, lockTimeout: HANGS_MS / 2 });
+    this.#heap = Heap.create({
+      byteLength: HEAP_BYTES,
+      allocator,
+      cache,
+      lockTimeout: this.#patienceMs / 2,
+    });
     this.#before = this.#heap.stats();
     this.#seats = Seat.array(this.#heap, threads);
     this.#heap.share(this.#seats.address);
@@ -166,7 +174,7 @@ export class Referee {
 
   async #exited(seat: number, seated: Seated): Promise<void> {
     const { fate, threadId } = seated;
-    const deadline = performance.now() + (EXITS_EARLY ? HANGS_MS / 2 : 0);
+    const deadline = performance.now() + (EXITS_EARLY ? this.#patienceMs / 2 : 0);
     while (this.#isAttached(threadId) && performance.now() < deadline) await sleep(5);
     this.#seated[seat] = undefined;
     this.#operations += Math.max(seated.operations, this.#seats.at(seat).operations.load());
@@ -213,7 +221,7 @@ export class Referee {
       if (operations !== seated.operations) {
         seated.operations = operations;
         seated.activeAt = now;
-      } else if (now - seated.activeAt > HANGS_MS) {
+      } else if (now - seated.activeAt > (operations === 0 ? STARTS_MS : this.#patienceMs)) {
         this.#differences.push(
           `thread ${seated.threadId} in seat ${seat} hangs (${seated.fate ?? 'at work'})`,
         );
@@ -230,7 +238,7 @@ export class Referee {
       seated.fate = 'leave';
       this.#seats.at(seat).order.store(LEAVE);
     }
-    const deadline = performance.now() + HANGS_MS;
+    const deadline = performance.now() + this.#patienceMs;
     while (this.#seated.some((seated) => seated !== undefined) && performance.now() < deadline)
       await sleep(5);
     const stuck = this.#seated.filter((seated) => seated !== undefined);

@@ -14,10 +14,10 @@ import type { StressReport } from './referee.ts';
 /** What the run says: how far it is, each second, and what it came to. */
 export type StressMessage = { readonly progress: string } | { readonly report: StressReport };
 
-/** How much longer than it should a run may take: starting, ending, and waiting for what hangs. */
-const GRACE_SECONDS = 90;
+/** How much longer than it should a run may take: starting and ending, besides waiting for what hangs. */
+const GRACE_SECONDS = 180;
 /** The fewest kills a second that a busy machine comes to. */
-const LEAST_RATE = 0.5;
+const LEAST_RATE = 0.25;
 
 /**
  * Runs a stress run to its end and prints what it came to.
@@ -53,8 +53,8 @@ export async function printStress(
 
 /** Waits for the report, but not for ever. */
 function supervise(options: StressOptions, tell: (line: string) => void): Promise<StressReport> {
-  const { seconds, kills } = options;
-  const most = Math.max(seconds, kills / LEAST_RATE) + GRACE_SECONDS;
+  const { seconds, kills, patience } = options;
+  const most = Math.max(seconds, kills / LEAST_RATE) + 2 * patience + GRACE_SECONDS;
   return new Promise((resolve, reject) => {
     const child = fork(fileURLToPath(new URL('./run.js', import.meta.url)), [JSON.stringify(options)]);
     const deadline = setTimeout(() => {

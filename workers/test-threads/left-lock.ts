@@ -35,7 +35,7 @@ async function watchOne(): Promise<object> {
   });
   await once(worker, 'exit');
   // What waits for the proof keeps no process alive.
-  const patience = setTimeout(() => {}, 5000);
+  const patience = setTimeout(() => {}, 60_000);
   const outcome = { watched: await watched, lock: lockOnce(mutex), threads: heap.threads().length };
   clearTimeout(patience);
   return outcome;

@@ -28,9 +28,10 @@ export interface NeighboursReport {
 const LARGE = 20_000;
 const SMALL = 64;
 const VERIFY_EVERY = 1000;
-/** Slots of the meeting: the neighbour is done; the unit of the holder's block. */
+/** Slots of the meeting: the neighbour is done; the unit of the holder's block; the holder is at it. */
 const DONE = 0;
 const MINE = 1;
+const AT_IT = 2;
 /** The bit of the geometry word, as the picture in block.ts has it. */
 const BELOW_FREE = 2;
 
@@ -57,6 +58,7 @@ function hold(): number {
       if (again !== mine) faults.push(`the cache gave ${again} instead of ${mine}`);
     }
     rounds += 1000;
+    meeting.store(AT_IT, 1);
   }
   for (const address of [mine, spare]) heap.free(address);
   return rounds;
@@ -77,7 +79,7 @@ function disturb(): number {
   const inRow = below + LARGE + 8 === meeting.load(MINE) * 8 && below < above && above < wall;
   if (!inRow) faults.push('the blocks do not lie in a row');
   meeting.meet();
-  for (let round = 1; round <= job.rounds; round++) {
+  for (let round = 1; round <= job.rounds || meeting.load(AT_IT) === 0; round++) {
     heap.free(below);
     if (!saysBelowFree()) faults.push(`round ${round}: "below free" was lost`);
     heap.free(above);
