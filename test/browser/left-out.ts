@@ -45,6 +45,7 @@ export const FILES: Readonly<Record<string, string>> = {
   'heap/rest.test.ts': THREADS,
   'heap/roots-race.test.ts': THREADS,
   'heap/slots.test.ts': THREADS,
+  'heap/tracking-traces.test.ts': THREADS,
   'heap/watch-unblockable.test.ts': THREADS,
   'heap/watch.test.ts': THREADS,
   'memory/support.test.ts': SYSTEM,

@@ -277,7 +277,7 @@ describe('a reaping that fails', () => {
   test('is told to who wants to know it, and the slot stays known as that of a dead thread', async () => {
     heap.detach();
     start(new Scene({ lockTimeout: 500 }));
-    const other = anotherThread();
+    const other = anotherThread(heap);
     // Recovery waits for a thread that lives.
     other.lock(RECOVERY_LOCK).acquire();
     const { worker } = scene.start('exit');

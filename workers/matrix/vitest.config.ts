@@ -25,6 +25,7 @@ export default defineConfig({
   ],
   test: {
     include: ['test/**/*.test.ts'],
+    setupFiles: [`${repository}test/setup.ts`],
     pool: 'forks',
     maxWorkers: 2,
     // The runtime itself loads the built files, by the package's own `imports`.
