@@ -37,10 +37,10 @@ export const image: Question = {
       ratio('load', threads).measured,
       ratio('async', threads).measured,
     ];
-    const figure = (name: string, atLeast: number, way: Way, threads: number) => ({
+    const figure = (name: string, atLeast: number, threads: number) => ({
       figure: name,
       ...({ atLeast, aim: 20, better: 'higher', unit: '×' } as const),
-      ...ratio(way, threads),
+      ...ratio('load', threads),
     });
     const one = 'the first answer of a fresh process: JSON.parse';
     const all = `the first answers of ${THREADS} workers: JSON.parse in each`;
@@ -52,12 +52,7 @@ export const image: Question = {
           rows: [row('one thread', 1), row(`${THREADS} workers, each of them`, THREADS)],
         },
       ],
-      figures: [
-        figure(`${one} / loadImage`, 5, 'load', 1),
-        figure(`${one} / loadImageAsync`, 5, 'async', 1),
-        figure(`${all} / loadImage once`, 10, 'load', THREADS),
-        figure(`${all} / loadImageAsync once`, 10, 'async', THREADS),
-      ],
+      figures: [figure(`${one} / loadImage`, 5, 1), figure(`${all} / loadImage once`, 10, THREADS)],
       missing: samples.missing,
       failures: samples.failures,
       disturbances: samples.disturbances,

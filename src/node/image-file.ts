@@ -8,8 +8,8 @@
  * moment there is the old image or the new one.
  *
  * Half of the time that loading takes goes to the system: it finds memory and copies the file's bytes to where
- * they belong. `loadImageAsync` has several threads do that at once, and checks what is there meanwhile: where
- * cores are free that takes 0.7 of the time.
+ * they belong. `loadImageAsync` leaves that to the threads of the runtime, some pieces ahead, and checks what is
+ * there meanwhile. The event loop turns between two pieces; on two cores it all takes a fifth longer.
  *
  *     threads of the runtime    read 0 │ read 2 │ read 4 …
  *                               read 1 │ read 3 │ read 5 …
@@ -115,8 +115,8 @@ export function loadImage(path: string, options: RestoreOptions = {}): Heap {
 }
 
 /**
- * As {@link loadImage}, while the calling thread goes on with other work, and sooner where another core is free.
- * The promise is rejected where `loadImage` throws.
+ * As {@link loadImage}, while the calling thread goes on with other work. The promise is rejected where
+ * `loadImage` throws.
  */
 export async function loadImageAsync(path: string, options: RestoreOptions = {}): Promise<Heap> {
   const file = await open(path, 'r');
