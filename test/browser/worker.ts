@@ -121,13 +121,13 @@ const jobs = {
     return recovered;
   },
 
-  /** Fills all that is free, over and over for `count` ms; a terminated thread writes on in a fill. */
+  /** Fills all that is free with bytes other than 0, over and over for `count` ms; a terminated thread writes on in a fill. */
   fill(heap: Heap, { count = 0 }: Job): never {
     const size = heap.stats().largestFree;
     const block = heap.alloc(size);
     say('fills');
     const until = performance.now() + count;
-    for (let byte = 1; performance.now() < until; byte++) heap.memory.u8.fill(byte, block, block + size);
+    for (let n = 0; performance.now() < until; n++) heap.memory.u8.fill(1 + (n % 255), block, block + size);
     for (;;) heap.memory.u32[block >>> 2]!++;
   },
 
