@@ -24,8 +24,14 @@ import * as ownership from './ownership.ts';
 
 // V8 folds the constants of a module, but loads imported ones, functions too, at each use.
 const UNIT = addresses.UNIT;
-const { BELOW_FREE, geometryIndex, geometryOf, IS_FREE, MIN_UNITS, ownershipIndexOf, unitsFor, unitsIn } =
-  blocks;
+const BELOW_FREE = blocks.BELOW_FREE;
+const geometryIndex = blocks.geometryIndex;
+const geometryOf = blocks.geometryOf;
+const IS_FREE = blocks.IS_FREE;
+const MIN_UNITS = blocks.MIN_UNITS;
+const ownershipIndexOf = blocks.ownershipIndexOf;
+const unitsFor = blocks.unitsFor;
+const unitsIn = blocks.unitsIn;
 const freeWord = ownership.freeWord;
 const generationOf = ownership.generationOf;
 const withoutClass = ownership.withoutClass;

@@ -1,10 +1,24 @@
 /** Memory: views over one shared buffer, made, adopted and bounded. */
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { type Address, GiB, toAddress } from '../../src/memory/address.ts';
 import { Memory, type ViewConstructor } from '../../src/memory/memory.ts';
 
 describe('create', () => {
+  test('says so when the runtime has no room', () => {
+    const refusal = new RangeError('Array buffer allocation failed');
+    vi.stubGlobal('SharedArrayBuffer', function refuse() {
+      throw refusal;
+    });
+    try {
+      expect(() => Memory.create(64)).toThrow(
+        expect.objectContaining({ message: 'there is no room for a buffer of 64 bytes', cause: refusal }),
+      );
+    } finally {
+      vi.unstubAllGlobals();
+    }
+  });
+
   test('gives zeroed bytes and every view of them', () => {
     const memory = Memory.create(64);
     expect(memory.byteLength).toBe(64);
