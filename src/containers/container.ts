@@ -48,6 +48,12 @@ export abstract class Container {
   #address: Address;
 
   constructor(store: ContainerStore, address: Address) {
+    // In plain JavaScript any class can be called with new.
+    if (typeof address !== 'number' || address % UNIT !== 0) {
+      throw new TypeError(
+        `what lies in a heap is made by ${new.target.name}.create(…), or opened by open(…)`,
+      );
+    }
     this.store = store;
     this.#address = address;
   }

@@ -338,9 +338,14 @@ export function createArray(
   type: AnyStructType,
   store: StructStore,
   length: number,
-  layout: ArrayLayout,
+  options: { readonly layout?: ArrayLayout },
 ): ArrayOfStructs {
   checkInteger('length', length, 0, Number.MAX_SAFE_INTEGER);
+  if (typeof options !== 'object' || options === null) {
+    throw new TypeError(`the options of an array are an object, { layout: 'columns' }; got ${show(options)}`);
+  }
+  const { layout = 'rows', ...others } = options;
+  for (const name in others) throw new TypeError(`an array has no option ${JSON.stringify(name)}`);
   checkArrayLayout(layout);
   const binding = openBinding(type, store);
   const byteLength = bytesOf(binding, length, layout);

@@ -122,6 +122,7 @@ export class StructType<Fields = unknown, Name extends string = string> extends 
    *
    * @param length how many, 0 or more
    * @param options `layout: 'columns'` for a structure of arrays
+   * @throws TypeError for other options
    * @throws RangeError when `length` is no such integer
    * @throws OutOfMemoryError when the store has no room
    */
@@ -130,7 +131,7 @@ export class StructType<Fields = unknown, Name extends string = string> extends 
     length: number,
     options: { readonly layout?: L } = {},
   ): StructArray<StructType<Fields, Name>, L> {
-    return createArray(this, store, length, options.layout ?? 'rows') as never;
+    return createArray(this, store, length, options) as never;
   }
 
   /**

@@ -15,6 +15,8 @@ import {
   Locked,
   Memory,
   MiB,
+  Mutex,
+  Semaphore,
   SharedMap,
   SharedVec,
   string,
@@ -73,6 +75,31 @@ describe('delete', () => {
     expect(theirs.address).toBe(mine.address);
     refused(() => heap.delete(theirs), Error, 'it is of a BeginnersNamed in another heap');
     expect([mine.name, theirs.name]).toEqual([LONG, LONG]);
+  });
+});
+
+describe('new', () => {
+  it.each([
+    ['SharedMap', () => new (loose(SharedMap))(heap, string, u32)],
+    ['SharedMap', () => new (loose(SharedMap))()],
+    ['SharedVec', () => new (loose(SharedVec))(heap, f64)],
+    ['Channel', () => new (loose(Channel))(heap, u32)],
+    ['Box', () => new (loose(Box))(heap, Plain)],
+    ['Mutex', () => new (loose(Mutex))(heap, Plain)],
+    ['Semaphore', () => new (loose(Semaphore))(heap, 1)],
+  ])('%s', (name, make) => {
+    refused(make, TypeError, `what lies in a heap is made by ${name}.create(…), or opened by open(…)`);
+  });
+});
+
+describe('the options of an array', () => {
+  it.each([
+    ['a name that no option has', { layuot: 'columns' }, 'an array has no option "layuot"'],
+    ['a layout that there is not', { layout: 'column' }, "layout must be 'rows' or 'columns'"],
+    ['no object', 'columns', "the options of an array are an object, { layout: 'columns' }; got"],
+    ['null', null, 'got null'],
+  ])('%s', (_name, options, message) => {
+    refused(() => Plain.array(heap, 4, loose(options)), TypeError, message);
   });
 });
 
