@@ -84,7 +84,7 @@ export interface CheckedOptions<A extends Algorithm = Algorithm, O extends Regio
   readonly reserveBytes?: number;
 }
 
-/** Any algorithm, with what finds bugs around it. */
+/** Any algorithm, with what finds bugs around it. Serves one thread: put `Locked` around it for many. */
 export class Checked<A extends Algorithm = Algorithm> extends Algorithm {
   /** The algorithm. What is allocated from it directly is unknown here. */
   readonly inner: A;

@@ -86,7 +86,7 @@ import { type WatchableWorker, WatchedWorkers, type WatchOptions } from './watch
 // V8 folds the constants of a module, but loads imported ones at each use.
 const NULL = addresses.NULL;
 
-/** The shared heap, as this thread sees it. */
+/** The shared heap, as this thread sees it. Thread-safe; each thread attaches, and uses its own handle. */
 export class Heap implements Allocator, StructStore {
   /** Comes first, so that posting the heap itself throws at once. */
   readonly $guard: symbol = GUARD;
