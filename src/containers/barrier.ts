@@ -68,9 +68,12 @@ const FOLLOWER: BarrierTurn = Object.freeze({ leader: false });
 export class Barrier extends Primitive {
   protected override readonly kind = 'Barrier';
   private readonly count: number;
+  /** Index of the kind word, also once this object is closed: it may be closed while it waits. */
+  private readonly base: number;
 
   private constructor(store: ContainerStore, address: Address) {
     super(store, address, KIND);
+    this.base = address >>> 2;
     this.count = this.i32[this.word + PARTIES]!;
     this.join();
   }
@@ -129,6 +132,7 @@ export class Barrier extends Primitive {
    * @returns `leader: true` for one of them
    * @throws LockTimeoutError when the others did not come in time: the barrier is broken for all
    * @throws BrokenBarrierError when another party gave up or died, or the barrier was reset meanwhile
+   * @throws ReferenceError when it was destroyed meanwhile
    * @throws BlockingNotAllowedError when this thread may not block; the barrier is broken then
    */
   wait(options?: WaitOptions): BarrierTurn {
@@ -198,7 +202,7 @@ export class Barrier extends Primitive {
   }
 
   private load(): number {
-    return atomicLoad(this.i32, this.word + STATE);
+    return atomicLoad(this.i32, this.base + STATE);
   }
 
   /** Counts this thread in. Returns what to wait for, or undefined when it was the last. */
@@ -231,6 +235,7 @@ export class Barrier extends Primitive {
 
   /** A party stops waiting: nobody of its generation can go on, unless all have come meanwhile. */
   private giveUp(arrival: Arrival, error: unknown): BarrierTurn {
+    this.$checkThere();
     const state = this.breakUp(arrival.generation);
     if (generationOf(state) !== arrival.generation) return this.leave(arrival);
     throw error;
@@ -238,12 +243,12 @@ export class Barrier extends Primitive {
 
   /** Marks the barrier as broken, if it is still in `generation`. Returns the state then. */
   private breakUp(generation: number | undefined): number {
-    const { i32, word } = this;
+    const { i32, base } = this;
     for (;;) {
       const state = this.load();
       if (state < 0 || (generation !== undefined && generationOf(state) !== generation)) return state;
-      if (compareExchange(i32, word + STATE, state, state | BROKEN) !== state) continue;
-      notify(i32, word + STATE, EVERYBODY);
+      if (compareExchange(i32, base + STATE, state, state | BROKEN) !== state) continue;
+      notify(i32, base + STATE, EVERYBODY);
       return state | BROKEN;
     }
   }
@@ -272,6 +277,11 @@ export class Barrier extends Primitive {
     }
   }
 
+  /** Throws once it was destroyed: who still waits must not write there. */
+  $checkThere(): void {
+    if (this.i32[this.base] !== this.kindWord) this.refuse();
+  }
+
   /** Breaks the barrier, if it is still in `generation`, when a member has died. */
   $breakForDead(generation: number | undefined): void {
     if (this.deadMember() !== 0) this.breakUp(generation);
@@ -279,19 +289,19 @@ export class Barrier extends Primitive {
 
   /** The slot of a member that died, or 0. */
   private deadMember(): number {
-    const bound = this.i32[this.word + BOUND]!;
+    const bound = this.i32[this.base + BOUND]!;
     for (let slot = 1; slot <= bound; slot++) if (this.hasDied(slot)) return slot;
     return 0;
   }
 
   private hasDied(slot: number): boolean {
-    const member = atomicLoad(this.i32, this.word + MEMBERS + slot);
+    const member = atomicLoad(this.i32, this.base + MEMBERS + slot);
     if ((member & MOST_OPEN) === 0) return false;
     return this.store.thread.hasDied(Thread.tokenOf(slot, member >>> OPEN_BITS));
   }
 
   private forget(slot: number): void {
-    const index = this.word + MEMBERS + slot;
+    const index = this.base + MEMBERS + slot;
     const seen = atomicLoad(this.i32, index);
     if (this.hasDied(slot)) compareExchange(this.i32, index, seen, 0);
   }
@@ -342,6 +352,7 @@ class Arrival implements Turn {
   }
 
   attempt(): number {
+    this.owner.$checkThere();
     this.look();
     this.seen = atomicLoad(this.i32, this.index);
     if (generationOf(this.seen) !== this.generation) return DONE;

@@ -95,7 +95,7 @@ export abstract class Primitive extends Container {
     return this.i32[this.word] === this.kindWord;
   }
 
-  private refuse(): never {
+  protected refuse(): never {
     this.checkLive();
     throw new ReferenceError(`the ${this.kind} at ${hex(this.address)} was destroyed`);
   }

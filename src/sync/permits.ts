@@ -67,14 +67,21 @@ export class Permits {
   private readonly lock: Lock;
   /** Index of this thread's record. */
   private readonly mine: number;
+  /** Whether the words are still those of permits. */
+  readonly areThere: () => boolean;
 
-  /** @param lock at `start`; its repair calls {@link recount} */
-  constructor(memory: Memory, start: Address, thread: Thread, lock: Lock) {
+  /**
+   * @param lock at `start`; its repair calls {@link recount}
+   * @param areThere whether the words are still those of permits. Who waits asks before it looks again: once they
+   *   are not, it stops waiting, takes nothing and writes nothing
+   */
+  constructor(memory: Memory, start: Address, thread: Thread, lock: Lock, areThere = () => true) {
     this.i32 = memory.i32;
     this.start = start;
     this.base = start >>> 2;
     this.thread = thread;
     this.lock = lock;
+    this.areThere = areThere;
     this.mine = this.recordOf(thread.slot);
   }
 
@@ -124,7 +131,7 @@ export class Permits {
     try {
       awaitTurn(new Taking(this, count), this.thread, timeout, 'acquireAsync()');
     } finally {
-      atomicSub(this.i32, this.base + SLEEPERS, 1);
+      this.sleepsNoMore();
     }
   }
 
@@ -136,12 +143,17 @@ export class Permits {
     try {
       await awaitTurnAsync(new Taking(this, count), timeout, signal);
     } finally {
-      atomicSub(this.i32, this.base + SLEEPERS, 1);
+      this.sleepsNoMore();
     }
+  }
+
+  private sleepsNoMore(): void {
+    if (this.areThere()) atomicSub(this.i32, this.base + SLEEPERS, 1);
   }
 
   /** Takes permits, or says what to wait for: see `Turn.attempt`. */
   attemptTake(turn: Taking): number {
+    if (!this.areThere()) return DONE;
     this.lock.acquire();
     turn.seen = this.i32[this.base + CHANGES]!;
     const had = this.charge(turn.count);

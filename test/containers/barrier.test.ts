@@ -114,3 +114,37 @@ test('destroy is refused while parties wait; handles open it', async () => {
   second.destroy();
   expect(() => barrier.wait()).toThrow('was destroyed');
 });
+
+test('an object that is closed while its thread waits: the wait goes on, and ends as any', async () => {
+  const { heap } = scene;
+  const barrier = Barrier.create(heap, 2);
+  const second = Barrier.open(heap, barrier.handle);
+  const patient = second.waitAsync();
+  second.close();
+  // Longer than it takes until it looks for members that died.
+  await pause(60);
+  expect(barrier.wait()).toEqual({ leader: true });
+  expect(await patient).toEqual({ leader: false });
+  const third = Barrier.open(heap, barrier.handle);
+  const hasty = third.waitAsync({ timeout: 60 });
+  third.close();
+  await expect(hasty).rejects.toThrow(LockTimeoutError);
+  expect(barrier.broken).toBe(true);
+  barrier.destroy();
+});
+
+test('destroyed while broken: who still waits is told so, and writes nothing where it was', async () => {
+  const { heap } = scene;
+  const barrier = Barrier.create(heap, 2);
+  const { address } = barrier;
+  const waiting = Barrier.open(heap, barrier.handle).waitAsync({ timeout: 60 });
+  barrier.abort();
+  barrier.destroy();
+  // What comes to lie there is somebody else's.
+  const bytes = heap.memory.bytes(heap.alloc(1024 + 24), 1024 + 24);
+  expect(bytes.byteOffset).toBe(address);
+  bytes.fill(0);
+  await expect(waiting).rejects.toThrow('was destroyed');
+  expect(bytes.findIndex((byte) => byte !== 0)).toBe(-1);
+  heap.free(address);
+});

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Semaphore } from '../../src/containers/semaphore.ts';
 import { AttachError, BusyError, LockTimeoutError } from '../../src/errors.ts';
+import { PERMITS_BYTES } from '../../src/sync/permits.ts';
 import { abortIn, elsewhere, pause, scene, useHeap } from './guarding.ts';
 import { sleepUntilNotified } from './sleeps.ts';
 
@@ -111,6 +112,38 @@ test('with gives back when the function throws, and refuses a promise', async ()
   await expect(semaphore.withAsync(failing)).rejects.toThrow('no');
   expect(() => semaphore.with(async () => 0)).toThrow('use withAsync(fn)');
   expect(semaphore.available).toBe(1);
+  semaphore.destroy();
+});
+
+test('destroyed while a thread waits: it takes nothing, and writes nothing where it was', async () => {
+  const { heap } = scene;
+  const semaphore = Semaphore.create(heap, 1);
+  const second = Semaphore.open(heap, semaphore.handle);
+  const { address } = semaphore;
+  semaphore.acquire();
+  const waiting = second.acquireAsync();
+  const asking = second.withAsync(() => 'never');
+  semaphore.release();
+  semaphore.destroy();
+  // What comes to lie there is somebody else's.
+  const size = heap.sizeOf(heap.alloc(PERMITS_BYTES + 8));
+  const bytes = heap.memory.bytes(address, size);
+  bytes.fill(0);
+  await expect(waiting).rejects.toThrow('was destroyed');
+  await expect(asking).rejects.toThrow(ReferenceError);
+  expect(bytes.findIndex((byte) => byte !== 0)).toBe(-1);
+  heap.free(address);
+});
+
+test('an object that is closed while its thread waits keeps no permits', async () => {
+  const semaphore = Semaphore.create(scene.heap, 2);
+  const second = Semaphore.open(scene.heap, semaphore.handle);
+  semaphore.acquire(2);
+  const waiting = second.acquireAsync();
+  second.close();
+  semaphore.release(2);
+  await expect(waiting).rejects.toThrow(ReferenceError);
+  expect([semaphore.held, semaphore.available]).toEqual([0, 2]);
   semaphore.destroy();
 });
 
