@@ -58,6 +58,7 @@ import { drawHeap, inspectHeap } from './picture.ts';
 import {
   checkTenant,
   drainDead,
+  leaveSlot,
   type ReapOptions,
   type ReapReport,
   type RecoveryParts,
@@ -143,7 +144,7 @@ export class Heap implements Allocator, StructStore {
     this.#roots = new Roots<Heap>(this, this.lock(ROOT_LOCK), this.#locked.lock, thread, parts.lockTimeout);
     this.#exhaustion = new Exhaustion(() => drainDead(this.#recoveryParts()));
     this.#watched = new WatchedWorkers(slots, (tenant, options) => this.reap(tenant, options));
-    this.#forgetExit = onExit(() => quietly(() => this.#leave()));
+    this.#forgetExit = onExit((failed) => quietly(() => this.#leave(failed)));
     attached().heaps.set(this.id, this);
   }
 
@@ -237,22 +238,26 @@ export class Heap implements Allocator, StructStore {
    * Ends this thread's part in the heap: its blocks stay, as nobody's (ORPHAN), its slot is free for
    * another. Every later use of this handle throws `DetachedError`, and so does a container opened with it
    * that needs a lock or a block. Detaching twice does nothing. A thread that ends by itself detaches by
-   * itself. It reads no more and has no permits any more; with a lock in its hands it keeps the slot, for
-   * `reap`. What its Rcs own stays, and nobody can drop it.
+   * itself. It reads no more and has no permits any more; with a lock in its hands, or owning blocks when it ends
+   * by an error, it keeps the slot, for `reap`. What its Rcs own stays, and nobody can drop it.
    */
   detach(): void {
     this.#forgetExit();
     this.#leave();
   }
 
-  #leave(): void {
+  #leave(failed = false): void {
     const table = attached();
     if (table.heaps.get(this.id) !== this) return;
     table.heaps.delete(this.id);
     if (table.fallback === this) table.fallback = undefined;
     try {
       // With a lock in its hands the thread leaves its slot as it is: the record leads others to the lock.
-      if (!this.#slots.isBusy(this.thread)) this.#giveBackSlot();
+      if (!this.#slots.isBusy(this.thread)) {
+        // An idle thread may have been drained.
+        this.resume();
+        leaveSlot(this.#recoveryParts(), failed);
+      }
     } finally {
       this.#watched.forget();
       this.#watched = DETACHED;
@@ -265,14 +270,6 @@ export class Heap implements Allocator, StructStore {
       this.#lockOptions = DETACHED;
       (this as { layouts: LayoutRegistry }).layouts = DETACHED;
     }
-  }
-
-  #giveBackSlot(): void {
-    // An idle thread may have been drained.
-    this.resume();
-    this.#base.leave();
-    this.#slots.giveBack(this.thread);
-    this.thread.leave();
   }
 
   /** Makes this heap the one that `Heap.default()` gives in this thread. */

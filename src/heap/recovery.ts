@@ -210,6 +210,23 @@ export function drainDead({ slots, thread, lock, allocator }: RecoveryParts): bo
   return returned > 0;
 }
 
+/**
+ * Gives the calling thread's cache and slot back. Its LIVE blocks become nobody's; if there are any and it ends by an
+ * error, it keeps the slot, and who reaps it says what becomes of them.
+ */
+export function leaveSlot({ slots, thread, allocator }: RecoveryParts, failed: boolean): void {
+  allocator.flush();
+  if (failed && ownsBlocks(allocator, thread.slot)) return;
+  allocator.leave();
+  slots.giveBack(thread);
+  thread.leave();
+}
+
+function ownsBlocks(allocator: RecoveryParts['allocator'], slot: number): boolean {
+  for (const { state, owner } of allocator.blocks()) if (state === 'live' && owner === slot) return true;
+  return false;
+}
+
 const NOTHING = Object.freeze({
   returnedBlocks: 0,
   returnedBytes: 0,

@@ -22,7 +22,7 @@ interface Deno {
 const deno = (globalThis as { readonly Deno?: Deno }).Deno;
 const isNode = deno === undefined && !('Bun' in globalThis);
 
-const exitCallbacks = new Set<{ readonly callback: () => void }>();
+const exitCallbacks = new Set<{ readonly callback: (failed: boolean) => void }>();
 
 export function threadId(): number {
   return workerThreadId;
@@ -87,7 +87,7 @@ export function mayBlock(): boolean {
   return true;
 }
 
-export function onExit(callback: () => void): () => void {
+export function onExit(callback: (failed: boolean) => void): () => void {
   // A fresh entry each time: the same function may be registered twice and removed once.
   const entry = { callback };
   if (exitCallbacks.size === 0) process.on('exit', runExitCallbacks);
@@ -106,10 +106,11 @@ export function isolationProblem(): string | undefined {
   return undefined;
 }
 
-function runExitCallbacks(): void {
+function runExitCallbacks(code: number): void {
+  const isSeen = exitProblem() === undefined || signOfLife() !== 0;
   for (const entry of exitCallbacks) {
     exitCallbacks.delete(entry);
-    entry.callback();
+    entry.callback(code !== 0 && isSeen);
   }
 }
 

@@ -51,8 +51,11 @@ export interface Platform {
   /** May this thread sleep on a shared word? The main thread of a page may not. */
   mayBlock(): boolean;
 
-  /** Calls back once, when this thread ends by itself. Returns the remover. */
-  onExit(callback: () => void): () => void;
+  /**
+   * Calls back once, when this thread ends by itself: whether it failed (an error that nobody caught, an exit code
+   * other than 0), where others can tell that it has ended. Returns the remover.
+   */
+  onExit(callback: (failed: boolean) => void): () => void;
 
   /** Whether the processor is known to make one thread's reads in their order, as x64 does and ARM64 does not. */
   readsInOrder(): boolean;

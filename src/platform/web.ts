@@ -50,13 +50,13 @@ export function mayBlock(): boolean {
   return web.document === undefined;
 }
 
-export function onExit(callback: () => void): () => void {
+export function onExit(callback: (failed: boolean) => void): () => void {
   const remove = (): void => web.removeEventListener('pagehide', listener);
   const listener = (event: { readonly persisted: boolean }): void => {
     // A page kept for the back button comes back to life with its memory as it was.
     if (event.persisted) return;
     remove();
-    callback();
+    callback(false);
   };
   web.addEventListener('pagehide', listener);
   return remove;

@@ -72,6 +72,34 @@ describe('a worker with a mutex and blocks in its hands', () => {
   });
 });
 
+describe('a worker with blocks in its hands, and no lock', () => {
+  test.each([
+    ['throwUnlocked', true],
+    ['throwUnlocked', false],
+    ['failUnlocked', true],
+    ['failUnlocked', false],
+  ] as const)('%s: is reaped like any, with reclaim: %s', async (end, reclaim) => {
+    const { worker, meeting } = scene.start(end);
+    const report = reaped(worker, reclaim);
+    scene.finish(end, worker, meeting);
+    expect(await report).toMatchObject({ slot: 2, reclaimed: reclaim, returnedBlocks: 0 });
+    expect((await report).owned).toHaveLength(20);
+    expect(heap.stats().liveBlocks).toBe(reclaim ? 1 : 21);
+    scene.expectSound();
+  });
+
+  test('leaveUnlocked: detaches, and its blocks stay', async () => {
+    const { worker } = scene.start('leaveUnlocked');
+    const onReaped = vi.fn();
+    heap.watch(worker, { reclaim: true, onReaped });
+    await gone(worker);
+    expect(onReaped).not.toHaveBeenCalled();
+    expect(heap.stats().liveBlocks).toBe(21);
+    expect([...heap.blocks()].filter(({ state }) => state === 'orphan')).toHaveLength(20);
+    scene.expectSound();
+  });
+});
+
 describe('who blocks gets on without its event loop', () => {
   const ends: End[] = ['exit', 'throw', 'exhaust', 'spin'];
 

@@ -83,6 +83,9 @@ const deaths: Record<string, (pool: HeapPool) => Promise<unknown>> = {
   async 'an uncaught error'(pool) {
     await expect(pool.run(scene.job('throwLater').job)).rejects.toThrow('thrown on purpose');
   },
+  async 'an uncaught error, with no lock in its hands'(pool) {
+    await expect(pool.run(scene.job('throwLaterUnlocked').job)).rejects.toThrow('thrown on purpose');
+  },
   async 'a full JavaScript heap'(pool) {
     await expect(pool.run(scene.job('exhaust').job)).rejects.toThrow(/memory/);
   },

@@ -1,5 +1,5 @@
 /**
- * Casualties: how a thread may end with a mutex in its hands, blocks that it owns and a cache full of others.
+ * Casualties: how a thread may end with blocks that it owns, a cache full of others, and mostly a mutex in its hands.
  * For threads of their own (casualty-thread.ts) and for tasks of a pool (casualty-tasks.ts).
  */
 
@@ -36,6 +36,12 @@ const ends = {
     setImmediate(() => ends.throw());
     return new Promise<never>(() => {});
   },
+  /** The same without the mutex. */
+  throwUnlocked: (): never => ends.throw(),
+  throwLaterUnlocked: (): Promise<never> => ends.throwLater(),
+  /** Says by its exit code that it failed. */
+  failUnlocked: (): never => process.exit(3),
+  leaveUnlocked: (): never => ends.exit(),
   /** Uses up what `resourceLimits` leaves to its JavaScript heap. */
   exhaust: (): never => {
     for (const kept: number[][] = []; ; ) kept.push(new Array<number>(100_000).fill(kept.length + 0.5));
@@ -63,13 +69,12 @@ export function fall(heap: Heap, { end, mutex: handle, meeting: buffer, holds }:
   for (const address of blocks(50)) heap.free(address);
   const mutex = Mutex.open(heap, handle, Account);
   const guard = mutex.lock();
-  guard.value.writes++;
+  const account = guard.value;
+  account.writes++;
   meeting.announce(STEP, 1);
   meeting.pause(holds);
-  const result = ends[end](heap, guard.value, meeting);
-  if (end === 'well') {
-    guard.unlock();
-    for (const address of owned) heap.free(address);
-  }
+  if (end === 'well' || end.endsWith('Unlocked')) guard.unlock();
+  const result = ends[end](heap, account, meeting);
+  if (end === 'well') for (const address of owned) heap.free(address);
   return result;
 }
