@@ -128,7 +128,7 @@ export class Barrier extends Primitive {
    * @param options `timeout` in ms; the heap's `lockTimeout` by default
    * @returns `leader: true` for one of them
    * @throws LockTimeoutError when the others did not come in time: the barrier is broken for all
-   * @throws BrokenBarrierError when another party gave up or died, or the barrier was reset meanwhile
+   * @throws BrokenBarrierError when another party gave up or died, or the barrier was reset or destroyed meanwhile
    * @throws BlockingNotAllowedError when this thread may not block; the barrier is broken then
    */
   wait(options?: WaitOptions): BarrierTurn {
@@ -193,12 +193,12 @@ export class Barrier extends Primitive {
     for (let slot = this.deadMember(); slot !== 0; slot = this.deadMember()) this.forget(slot);
     atomicAdd(i32, word + RESETS, 1);
     // Publishes: the count of resets; pairs with the load in `Arrival.attempt`. Of several resets one does it.
-    compareExchange(i32, word + STATE, state, nextState(state));
+    compareExchange(i32, word + STATE, state, nextState(generationOf(state)));
     notify(i32, word + STATE, EVERYBODY);
   }
 
   private load(): number {
-    return atomicLoad(this.i32, this.word + STATE);
+    return atomicLoad(this.i32, this.base + STATE);
   }
 
   /** Counts this thread in. Returns what to wait for, or undefined when it was the last. */
@@ -212,7 +212,10 @@ export class Barrier extends Primitive {
       const resets = atomicLoad(i32, word + RESETS);
       const last = (state & ARRIVED) + 1 === this.count;
       // Publishes: what each party has written before it came; pairs with the load in `Arrival.attempt`.
-      if (compareExchange(i32, word + STATE, state, last ? nextState(state) : state + 1) !== state) continue;
+      if (
+        compareExchange(i32, word + STATE, state, last ? nextState(generationOf(state)) : state + 1) !== state
+      )
+        continue;
       if (!last) return new Arrival(this, i32, word + STATE, generationOf(state), resets);
       if (this.count > 1) notify(i32, word + STATE, EVERYBODY);
       return undefined;
@@ -220,17 +223,26 @@ export class Barrier extends Primitive {
   }
 
   private leave(arrival: Arrival): BarrierTurn {
-    const { i32, index, broken } = arrival;
-    const barrier = this.address;
-    if (broken) throw new BrokenBarrierError(barrier, 'a party gave up or died');
-    if (atomicLoad(i32, index - STATE + RESETS) !== arrival.resets) {
-      throw new BrokenBarrierError(barrier, 'it was reset');
+    const { i32, index, broken, barrier } = arrival;
+    const isReset = atomicLoad(i32, index - STATE + RESETS) !== arrival.resets;
+    if (!this.exists) {
+      // By the leader, maybe: the bytes tell, as long as nobody writes to them.
+      if (!isReset && arrival.seen === nextState(arrival.generation)) return FOLLOWER;
+      throw new BrokenBarrierError(barrier, 'it was destroyed');
     }
+    if (broken) throw new BrokenBarrierError(barrier, 'a party gave up or died');
+    if (isReset) throw new BrokenBarrierError(barrier, 'it was reset');
     return FOLLOWER;
+  }
+
+  /** Whether a wait can go on. */
+  get $exists(): boolean {
+    return this.exists;
   }
 
   /** A party stops waiting: nobody of its generation can go on, unless all have come meanwhile. */
   private giveUp(arrival: Arrival, error: unknown): BarrierTurn {
+    if (!this.exists) return this.leave(arrival);
     const state = this.breakUp(arrival.generation);
     if (generationOf(state) !== arrival.generation) return this.leave(arrival);
     throw error;
@@ -238,12 +250,12 @@ export class Barrier extends Primitive {
 
   /** Marks the barrier as broken, if it is still in `generation`. Returns the state then. */
   private breakUp(generation: number | undefined): number {
-    const { i32, word } = this;
+    const { i32, base } = this;
     for (;;) {
       const state = this.load();
       if (state < 0 || (generation !== undefined && generationOf(state) !== generation)) return state;
-      if (compareExchange(i32, word + STATE, state, state | BROKEN) !== state) continue;
-      notify(i32, word + STATE, EVERYBODY);
+      if (compareExchange(i32, base + STATE, state, state | BROKEN) !== state) continue;
+      notify(i32, base + STATE, EVERYBODY);
       return state | BROKEN;
     }
   }
@@ -274,18 +286,18 @@ export class Barrier extends Primitive {
 
   /** Breaks the barrier, if it is still in `generation`, when a member has died. */
   $breakForDead(generation: number | undefined): void {
-    if (this.deadMember() !== 0) this.breakUp(generation);
+    if (this.exists && this.deadMember() !== 0) this.breakUp(generation);
   }
 
   /** The slot of a member that died, or 0. */
   private deadMember(): number {
-    const bound = this.i32[this.word + BOUND]!;
+    const bound = this.i32[this.base + BOUND]!;
     for (let slot = 1; slot <= bound; slot++) if (this.hasDied(slot)) return slot;
     return 0;
   }
 
   private hasDied(slot: number): boolean {
-    const member = atomicLoad(this.i32, this.word + MEMBERS + slot);
+    const member = atomicLoad(this.i32, this.base + MEMBERS + slot);
     if ((member & MOST_OPEN) === 0) return false;
     return this.store.thread.hasDied(Thread.tokenOf(slot, member >>> OPEN_BITS));
   }
@@ -311,9 +323,9 @@ function generationOf(state: number): number {
   return (state & ~BROKEN) >>> ARRIVED_BITS;
 }
 
-/** Nobody has come yet, in the next generation. */
-function nextState(state: number): number {
-  return ((generationOf(state) + 1) % GENERATIONS) << ARRIVED_BITS;
+/** Nobody has come yet, in the generation after one. */
+function nextState(generation: number): number {
+  return ((generation + 1) % GENERATIONS) << ARRIVED_BITS;
 }
 
 /** Waits until a generation has ended, well or badly. */
@@ -328,7 +340,7 @@ class Arrival implements Turn {
   /** Whether it ended badly. */
   broken = false;
   private readonly owner: Barrier;
-  private readonly barrier: Address;
+  readonly barrier: Address;
   /** When it looked last whether a member has died, in ms. */
   private looked = performance.now();
 
@@ -346,7 +358,7 @@ class Arrival implements Turn {
     this.seen = atomicLoad(this.i32, this.index);
     if (generationOf(this.seen) !== this.generation) return DONE;
     this.broken = this.seen < 0;
-    return this.broken ? DONE : this.index;
+    return this.broken || !this.owner.$exists ? DONE : this.index;
   }
 
   private look(): void {

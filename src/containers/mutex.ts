@@ -15,7 +15,7 @@
  * Cost: `with` on a free mutex one swap, one exchange and a few plain stores; no garbage.
  */
 
-import { BlockingNotAllowedError, NotOwnerError } from '../errors.ts';
+import { BlockingNotAllowedError, hex, NotOwnerError } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Field } from '../structs/field.ts';
@@ -342,16 +342,30 @@ export class MutexGuard<F extends Field = Field> {
   }
 
   $resume(): void {
+    this.checkExists();
     this.lock.acquire();
     this.resumed();
   }
 
   async $resumeAsync(): Promise<void> {
+    this.checkExists();
     await this.lock.acquireAsync();
     this.resumed();
   }
 
+  /** The mutex may have been destroyed while its lock was not held. */
+  private checkExists(): void {
+    if (this.$memory.u32[this.mutex >>> 2] === KIND) return;
+    throw new ReferenceError(`the Mutex at ${hex(this.mutex)} was destroyed`);
+  }
+
   private resumed(): void {
+    try {
+      this.checkExists();
+    } catch (error) {
+      this.lock.release();
+      throw error;
+    }
     this.contents.reshow(this.$shown);
     this.held = true;
     if (takeRecovered(this.$memory.i32, (this.mutex + FLAGS) >>> 2)) this.afterDeath = true;

@@ -34,7 +34,7 @@ export class Semaphore extends Primitive {
     super(store, address, KIND);
     const start = (address + HEADER_BYTES) as Address;
     const lock = store.lock(start, () => permits.recount());
-    const permits = new Permits(store.memory, start, store.thread, lock);
+    const permits = new Permits(store.memory, start, store.thread, lock, () => this.checkExists());
     this.permits = permits;
   }
 
@@ -93,6 +93,7 @@ export class Semaphore extends Primitive {
    * @throws RangeError for any other count
    * @throws LockTimeoutError naming the threads that have taken permits
    * @throws BlockingNotAllowedError when this thread may not block
+   * @throws ReferenceError when it was destroyed, before or meanwhile
    */
   acquire(count = 1, options?: WaitOptions): void {
     this.checkCount(count);
@@ -165,6 +166,10 @@ export class Semaphore extends Primitive {
     } finally {
       this.permits.giveBack(count);
     }
+  }
+
+  private checkExists(): void {
+    if (!this.exists) throw this.destroyed();
   }
 
   private checkCount(count: number): void {

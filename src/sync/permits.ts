@@ -65,16 +65,21 @@ export class Permits {
   private readonly base: number;
   private readonly thread: Thread;
   private readonly lock: Lock;
+  private readonly checkExists: () => void;
   /** Index of this thread's record. */
   private readonly mine: number;
 
-  /** @param lock at `start`; its repair calls {@link recount} */
-  constructor(memory: Memory, start: Address, thread: Thread, lock: Lock) {
+  /**
+   * @param lock at `start`; its repair calls {@link recount}
+   * @param checkExists throws once the words are somebody else's: whoever waits asks before it looks again
+   */
+  constructor(memory: Memory, start: Address, thread: Thread, lock: Lock, checkExists: () => void) {
     this.i32 = memory.i32;
     this.start = start;
     this.base = start >>> 2;
     this.thread = thread;
     this.lock = lock;
+    this.checkExists = checkExists;
     this.mine = this.recordOf(thread.slot);
   }
 
@@ -117,6 +122,7 @@ export class Permits {
    * Takes `count` permits, waiting for them.
    *
    * @throws LockTimeoutError, BlockingNotAllowedError as `awaitTurn`
+   * @throws what `checkExists` throws
    */
   take(count: number, timeout: number): void {
     if (this.tryTake(count)) return;
@@ -124,7 +130,7 @@ export class Permits {
     try {
       awaitTurn(new Taking(this, count), this.thread, timeout, 'acquireAsync()');
     } finally {
-      atomicSub(this.i32, this.base + SLEEPERS, 1);
+      this.endSleep();
     }
   }
 
@@ -136,12 +142,18 @@ export class Permits {
     try {
       await awaitTurnAsync(new Taking(this, count), timeout, signal);
     } finally {
-      atomicSub(this.i32, this.base + SLEEPERS, 1);
+      this.endSleep();
     }
+  }
+
+  private endSleep(): void {
+    this.checkExists();
+    atomicSub(this.i32, this.base + SLEEPERS, 1);
   }
 
   /** Takes permits, or says what to wait for: see `Turn.attempt`. */
   attemptTake(turn: Taking): number {
+    this.checkExists();
     this.lock.acquire();
     turn.seen = this.i32[this.base + CHANGES]!;
     const had = this.charge(turn.count);

@@ -3,6 +3,7 @@
 import { expect, test } from 'vitest';
 import { Barrier } from '../../src/containers/barrier.ts';
 import { AttachError, BrokenBarrierError, BusyError, LockTimeoutError } from '../../src/errors.ts';
+import { heapId } from '../../src/heap/superblock.ts';
 import { abortIn, pause, scene, useHeap } from './guarding.ts';
 import { sleepUntilNotified } from './sleeps.ts';
 
@@ -113,4 +114,49 @@ test('destroy is refused while parties wait; handles open it', async () => {
   for (const { address, state } of heap.blocks()) if (state === 'live') heap.free(address);
   second.destroy();
   expect(() => barrier.wait()).toThrow('was destroyed');
+});
+
+test('a wait goes on when its object is closed, and reads nothing else', async () => {
+  const { heap } = scene;
+  const barrier = Barrier.create(heap, 2);
+  const other = Barrier.open(heap, barrier.handle);
+  const waiting = barrier.waitAsync();
+  const { address } = barrier;
+  const { id } = heap;
+  barrier.close();
+  // Longer than the time between two looks for dead members.
+  await pause(120);
+  expect(other.waiting).toBe(1);
+  expect(other.wait()).toEqual({ leader: true });
+  expect(await waiting).toEqual({ leader: false });
+  const late = other.waitAsync({ timeout: 20 });
+  other.close();
+  await expect(late).rejects.toThrow(LockTimeoutError);
+  expect(heapId(heap.memory)).toBe(id);
+  const last = Barrier.at(heap, address);
+  expect(last.broken).toBe(true);
+  last.destroy();
+});
+
+test('who waited in one that was broken and destroyed is told so, and touches what lies there now no more', async () => {
+  const { heap } = scene;
+  const barrier = Barrier.create(heap, 2);
+  const other = Barrier.open(heap, barrier.handle);
+  const { address } = barrier;
+  const bytes = heap.sizeOf(address);
+  const waiting = barrier.waitAsync({ timeout: 100 });
+  other.abort();
+  other.destroy();
+  expect(heap.allocZeroed(bytes)).toBe(address);
+  await expect(waiting).rejects.toThrow(BrokenBarrierError);
+  expect(heap.memory.bytes(address, bytes).every((byte) => byte === 0)).toBe(true);
+  heap.free(address);
+});
+
+test('the leader may destroy it while the others wake up', async () => {
+  const barrier = Barrier.create(scene.heap, 2);
+  const other = Barrier.open(scene.heap, barrier.handle);
+  const waiting = barrier.waitAsync();
+  if (other.wait().leader) other.destroy();
+  expect(await waiting).toEqual({ leader: false });
 });

@@ -164,3 +164,17 @@ test('available and what is taken add up to the total, whatever is done', () => 
     }),
   );
 });
+
+test('who waits for one that is destroyed is told so, and touches what lies there now no more', async () => {
+  const { heap } = scene;
+  const semaphore = Semaphore.create(heap, 0);
+  const { address } = semaphore;
+  const bytes = heap.sizeOf(address);
+  const waiting = semaphore.acquireAsync(1, { timeout: 2000 });
+  Semaphore.open(heap, semaphore.handle).destroy();
+  expect(heap.alloc(bytes)).toBe(address);
+  heap.memory.bytes(address, bytes).fill(0x5a);
+  await expect(waiting).rejects.toThrow('was destroyed');
+  expect(heap.memory.bytes(address, bytes).every((byte) => byte === 0x5a)).toBe(true);
+  heap.free(address);
+});
