@@ -248,7 +248,7 @@ export class Mutex<F extends Field = Field> extends Primitive {
   protected override seize(): string | undefined {
     const { lockWord, store } = this;
     if (!lockWord.tryAcquire()) return store.thread.nameOf(lockWord.owner);
-    lockWord.release();
+    lockWord.close();
     return undefined;
   }
 

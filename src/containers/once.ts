@@ -125,7 +125,7 @@ export class Once extends Primitive {
 
   protected override seize(): string | undefined {
     if (!this.lock.tryAcquire()) return this.store.thread.nameOf(this.lock.owner);
-    this.lock.release();
+    this.lock.close();
     return undefined;
   }
 

@@ -80,7 +80,7 @@ export abstract class Primitive extends Container {
     return `${this.kind} ${inspect(this.describe(), { ...options, depth })}`;
   }
 
-  /** Makes sure that nobody uses it. Returns who does, or undefined. */
+  /** Makes sure that nobody uses it, from now on either. Returns who does, or undefined. */
   protected abstract seize(): string | undefined;
 
   /** Drops what its value owns. */

@@ -360,7 +360,7 @@ export class RwLock<F extends Field = Field> extends Primitive {
 
   protected override seize(): string | undefined {
     if (!this.inner.tryWrite()) return this.inner.holder ?? 'a thread that is gone by now';
-    this.inner.endWrite();
+    this.inner.close();
     return undefined;
   }
 
