@@ -20,7 +20,7 @@ import type { Address } from '../memory/address.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Field } from '../structs/field.ts';
 import type { AnyStructType, FieldInit, Init } from '../structs/inference.ts';
-import { GUARD } from '../structs/place.ts';
+import { GUARD, INSPECT, type Inspector } from '../structs/place.ts';
 import type { AsyncWaitOptions, WaitOptions } from '../sync/async-sleep.ts';
 import { LOCK_BYTES, type Lock } from '../sync/lock.ts';
 import { timeoutOf } from '../sync/turn.ts';
@@ -28,6 +28,7 @@ import { checkHeader, type Handle } from './container.ts';
 import {
   type Access,
   Contents,
+  describeGuard,
   fieldOf,
   type Guarded,
   initContents,
@@ -331,6 +332,15 @@ export class MutexGuard<F extends Field = Field> {
    */
   unlock(): void {
     this.$suspend();
+  }
+
+  /** Whether it is held, and the value then. */
+  toJSON(): object {
+    return describeGuard(this.contents, this.held);
+  }
+
+  [INSPECT](_depth: number, options: object, inspect: Inspector): string {
+    return `MutexGuard ${inspect(this.toJSON(), options)}`;
   }
 
   /** For conditions: gives the lock back, to be taken again. */
