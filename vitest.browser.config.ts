@@ -71,6 +71,8 @@ const project = (name: string, provider: BrowserProviderOption, include: string)
       enabled: true,
       headless: true,
       screenshotFailures: false,
+      // A busy machine starts it late.
+      connectTimeout: 600_000,
       provider,
       commands: { visitPlainPage },
       instances: [{ browser: name as 'chromium', name: `${name} page` }],

@@ -88,3 +88,33 @@ describe('the table of guarantees', () => {
     expect(existsSync(join(root, 'test', `${name}.test.ts`))).toBe(true);
   });
 });
+
+describe('what the README leads to', () => {
+  const markdown = readFileSync(join(root, 'README.md'), 'utf8').replace(/^```[\s\S]*?^```$/gm, '');
+  const targets = [...markdown.matchAll(/\]\(([^)]+)\)/g)].map((match) => match[1] as string);
+  const local = targets.filter((target) => !target.startsWith('https:'));
+  const headings = [...markdown.matchAll(/^#+ (.*)$/gm)].map((match) => anchorOf(match[1] as string));
+  const runs = [...markdown.matchAll(/`(?:bench\/results\/)?(\d{4}-\d\d-\d\d[^`]*\.json)`/g)];
+
+  it('are headings and files', () => {
+    expect(local.length).toBeGreaterThan(15);
+    for (const target of local) {
+      if (target.startsWith('#')) expect(headings).toContain(target.slice(1));
+      else expect(existsSync(join(root, target)), target).toBe(true);
+    }
+  });
+
+  it('are runs of the benchmarks that were kept', () => {
+    expect(runs.length).toBeGreaterThan(4);
+    for (const [, name] of runs)
+      expect(existsSync(join(root, 'bench/results', name as string)), name).toBe(true);
+  });
+});
+
+/** How a heading is linked to. */
+function anchorOf(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N} -]/gu, '')
+    .replaceAll(' ', '-');
+}

@@ -69,7 +69,7 @@ export interface BuddyOptions extends RegionOptions {
   readonly reserveBytes?: number;
 }
 
-/** Powers of two: fast, aligned, wasteful for odd sizes. */
+/** Powers of two: aligned, wasteful for odd sizes. Serves one thread: put `Locked` around it for many. */
 export class BuddyAllocator extends Algorithm {
   /** Bytes of the smallest block. */
   readonly minBlock: number;

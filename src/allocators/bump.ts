@@ -53,7 +53,7 @@ const NEXT = OWN;
 /** A point in a bump allocator's life, to `rewind` to. */
 export type Mark = number & { readonly __mark: unique symbol };
 
-/** The fastest allocator there is, for memory that dies together. */
+/** The simplest allocator: for memory that dies together. Serves one thread: put `Locked` around it for many. */
 export class BumpAllocator extends Algorithm {
   /**
    * Lays out an empty allocator.

@@ -84,7 +84,7 @@ export interface CheckedOptions<A extends Algorithm = Algorithm, O extends Regio
   readonly reserveBytes?: number;
 }
 
-/** Any algorithm, with what finds bugs around it. */
+/** Any algorithm, with what finds bugs around it. Serves one thread: put `Locked` around it for many. */
 export class Checked<A extends Algorithm = Algorithm> extends Algorithm {
   /** The algorithm. What is allocated from it directly is unknown here. */
   readonly inner: A;
@@ -392,10 +392,10 @@ export class Checked<A extends Algorithm = Algorithm> extends Algorithm {
 
   /**
    * Besides what the algorithm does: a block without a start bit was not the user's yet, or not any more, and
-   * goes back, as all the quarantine does; the guard that was being moved is laid at the block's end.
+   * goes back, as all the quarantine does; the guard that was being moved is whole again.
    */
   override rebuild(): void {
-    const { inner, guard, i32, word } = this;
+    const { inner, i32, word } = this;
     inner.rebuild();
     this.quarantine.clear();
     const unused: Address[] = [];
@@ -408,8 +408,7 @@ export class Checked<A extends Algorithm = Algorithm> extends Algorithm {
         continue;
       }
       const usable = inner.usableSize(address);
-      const isMoved = i32[word + RESIZING] === address >>> 3 && guard.sizeAt(address, usable) < 0;
-      if (isMoved) guard.write(address, usable - GUARD_BYTES, usable);
+      if (i32[word + RESIZING] === address >>> 3) this.settleGuard(address, usable);
       used += this.usableSize(address);
       live.add((address >>> 3) - this.firstUnit);
     }
@@ -417,6 +416,15 @@ export class Checked<A extends Algorithm = Algorithm> extends Algorithm {
     this.clearBitsBut(live);
     for (const address of unused) this.giveBack(address, inner.usableSize(address));
     this.settleCounters(used, live.size);
+  }
+
+  /**
+   * Lays the guard of a block whose resize was cut short where it was, or at the block's end where size and seal do
+   * not stand. In the first case the header of what was to be cut off may lie on the canary.
+   */
+  private settleGuard(address: Address, usable: number): void {
+    const size = this.guard.sizeAt(address, usable);
+    this.guard.write(address, size < 0 ? usable - GUARD_BYTES : size, usable);
   }
 
   /** Clears one start bit after the other: whoever goes on after a death must still find those of live blocks. */

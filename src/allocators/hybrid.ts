@@ -48,7 +48,7 @@ export interface HybridOptions<A extends Algorithm = Algorithm, O extends Region
   readonly temporaryBytes?: number;
 }
 
-/** Temporary blocks in a bump allocator, permanent ones in another. */
+/** Temporary blocks in a bump allocator, permanent ones in another. Serves one thread, or many behind `Locked`. */
 export class HybridAllocator<A extends Algorithm = Algorithm> extends Algorithm {
   /** Where temporary blocks come from. */
   readonly temporary: BumpAllocator;

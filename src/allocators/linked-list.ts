@@ -39,7 +39,7 @@ const unitsIn = blocks.unitsIn;
 
 const HEAD = OWN;
 
-/** A first-fit free list: simple, compact, good for few live blocks. */
+/** A first-fit free list, for few free blocks. Serves one thread: put `Locked` around it for many. */
 export class LinkedListAllocator extends Runs {
   /**
    * Lays out an empty allocator.

@@ -54,7 +54,7 @@ import {
   stateOf,
   unownedWord,
 } from './ownership.ts';
-import { type Swept, sweep } from './sweep.ts';
+import { type LiveBlocks, type Swept, sweep } from './sweep.ts';
 
 /** How waiters wait: `'spin'` (with back-off) or `'park'` (spin briefly, then sleep). */
 export type LockKind = 'spin' | 'park';
@@ -326,20 +326,20 @@ export class Locked<A extends Algorithm = Algorithm> implements Allocator {
 
   /** Leaves this thread's LIVE blocks as ORPHAN, for a thread that goes while its blocks stay. Walks all blocks. */
   leave(): void {
-    this.reclaimOf(this.inner.owner, false);
+    this.reclaimOf(this.inner.owner, 'become orphans');
   }
 
   /**
-   * Takes back what a dead thread had: HAND blocks go back to the allocator, LIVE ones become ORPHAN, or the
-   * calling thread's with `reclaim`, which then frees them. What is on its way or shared stays. Walks all
-   * blocks, once more if the thread died with the lock.
+   * Takes back what a dead thread had: HAND blocks go back to the allocator. What is on its way or shared stays.
+   * Walks all blocks, once more if the thread died with the lock.
    *
    * @param owner the slot and slot generation bits of the words to change
+   * @param live what becomes of LIVE blocks: those that become the calling thread's are its to free
    */
-  reclaimOf(owner: number, reclaim: boolean): Swept {
+  reclaimOf(owner: number, live: LiveBlocks): Swept {
     this.acquire();
     try {
-      return sweep(this.inner, [owner], reclaim ? 'become mine' : 'become orphans');
+      return sweep(this.inner, [owner], live);
     } finally {
       this.lock.release();
     }

@@ -50,7 +50,7 @@ export interface PoolOptions extends RegionOptions {
   readonly blockSize: number;
 }
 
-/** The allocator for many things of one size. */
+/** For many things of one size. Serves one thread: put `Locked` around it for many. */
 export class PoolAllocator extends Algorithm {
   /** Bytes of each block. */
   readonly blockSize: number;

@@ -49,7 +49,7 @@ import {
   withState,
 } from './ownership.ts';
 import { CLASS_BYTES, CLASS_SHIFT, CLASSES, LARGEST_CLASS, SHIFTED_CLASS_OF } from './size-class.ts';
-import { type Swept, sweep } from './sweep.ts';
+import { type LiveBlocks, type Swept, sweep } from './sweep.ts';
 import { LIST_BYTES, TransferList } from './transfer-list.ts';
 
 /** Bytes before the transfer lists: the control block, and the epoch in a line of its own. */
@@ -507,12 +507,12 @@ export abstract class ThreadCache<A extends Algorithm = Algorithm> implements Al
   }
 
   /** See `Locked.reclaimOf`. Class locks that the dead thread had are taken over, and their lists repaired. */
-  reclaimOf(owner: number, reclaim: boolean): Swept {
+  reclaimOf(owner: number, live: LiveBlocks): Swept {
     for (const list of this.#lists) {
       list.acquire();
       list.lock.release();
     }
-    return this.inner.reclaimOf(owner, reclaim);
+    return this.inner.reclaimOf(owner, live);
   }
 
   /**

@@ -57,7 +57,7 @@ const INDEX_BYTES = addresses.alignUp((1 + ROWS + BINS) * 4, UNIT);
 /** How many blocks of the own bin are tried before the next bin is taken. */
 const TRIES = 8;
 
-/** The general-purpose allocator: constant time, little fragmentation. */
+/** The general-purpose allocator: O(1), little fragmentation. Serves one thread: put `Locked` around it for many. */
 export class TlsfAllocator extends Runs {
   /**
    * Lays out an empty allocator.

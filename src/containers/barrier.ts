@@ -128,7 +128,9 @@ export class Barrier extends Primitive {
    * @param options `timeout` in ms; the heap's `lockTimeout` by default
    * @returns `leader: true` for one of them
    * @throws LockTimeoutError when the others did not come in time: the barrier is broken for all
-   * @throws BrokenBarrierError when another party gave up or died, or the barrier was reset or destroyed meanwhile
+   * @throws BrokenBarrierError when another party gave up or died, or the barrier was reset meanwhile
+   * @throws ReferenceError when it was destroyed before all had come. The leader may destroy it: who has not
+   *   returned by then knows of its turn as long as nobody writes to the bytes, and gets this error too if not
    * @throws BlockingNotAllowedError when this thread may not block; the barrier is broken then
    */
   wait(options?: WaitOptions): BarrierTurn {
@@ -211,12 +213,11 @@ export class Barrier extends Primitive {
       // Counted only while the state is broken: the swap below tells whether it is still the same state.
       const resets = atomicLoad(i32, word + RESETS);
       const last = (state & ARRIVED) + 1 === this.count;
+      const generation = generationOf(state);
       // Publishes: what each party has written before it came; pairs with the load in `Arrival.attempt`.
-      if (
-        compareExchange(i32, word + STATE, state, last ? nextState(generationOf(state)) : state + 1) !== state
-      )
-        continue;
-      if (!last) return new Arrival(this, i32, word + STATE, generationOf(state), resets);
+      const next = last ? nextState(generation) : state + 1;
+      if (compareExchange(i32, word + STATE, state, next) !== state) continue;
+      if (!last) return new Arrival(this, i32, word + STATE, generation, resets);
       if (this.count > 1) notify(i32, word + STATE, EVERYBODY);
       return undefined;
     }
@@ -228,7 +229,7 @@ export class Barrier extends Primitive {
     if (!this.exists) {
       // By the leader, maybe: the bytes tell, as long as nobody writes to them.
       if (!isReset && arrival.seen === nextState(arrival.generation)) return FOLLOWER;
-      throw new BrokenBarrierError(barrier, 'it was destroyed');
+      throw this.destroyed();
     }
     if (broken) throw new BrokenBarrierError(barrier, 'a party gave up or died');
     if (isReset) throw new BrokenBarrierError(barrier, 'it was reset');
@@ -303,7 +304,7 @@ export class Barrier extends Primitive {
   }
 
   private forget(slot: number): void {
-    const index = this.word + MEMBERS + slot;
+    const index = this.base + MEMBERS + slot;
     const seen = atomicLoad(this.i32, index);
     if (this.hasDied(slot)) compareExchange(this.i32, index, seen, 0);
   }

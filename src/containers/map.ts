@@ -60,7 +60,7 @@ export interface MapHandle<K extends Field = Field, V extends Field = Field> ext
   readonly [fields]?: [key: K, value: V];
 }
 
-/** One thread's object for a map in a heap. */
+/** A hash map in the heap. Thread-safe; each thread opens its own object. */
 export class SharedMap<K extends Field = Field, V extends Field = Field> extends Container {
   /** As {@link release}: `using map = SharedMap.open(…)`. Only where `Symbol.dispose` is. */
   declare readonly [Symbol.dispose]: () => void;

@@ -34,7 +34,8 @@ export class Semaphore extends Primitive {
     super(store, address, KIND);
     const start = (address + HEADER_BYTES) as Address;
     const lock = store.lock(start, () => permits.recount());
-    const permits = new Permits(store.memory, start, store.thread, lock, () => this.checkExists());
+    const { i32, word, kindWord } = this;
+    const permits = new Permits(store.memory, start, store.thread, lock, () => i32[word] === kindWord);
     this.permits = permits;
   }
 
@@ -92,12 +93,13 @@ export class Semaphore extends Primitive {
    * @param count how many, 1 to the total
    * @throws RangeError for any other count
    * @throws LockTimeoutError naming the threads that have taken permits
+   * @throws ReferenceError once it was destroyed, or this object closed, also while this thread waits: nothing is taken then
    * @throws BlockingNotAllowedError when this thread may not block
-   * @throws ReferenceError when it was destroyed, before or meanwhile
    */
   acquire(count = 1, options?: WaitOptions): void {
     this.checkCount(count);
     this.permits.take(count, timeoutOf(options, this.store.lockTimeout));
+    this.checkAgain(count);
   }
 
   /** Takes permits if so many are free. Returns whether it did. */
@@ -115,6 +117,7 @@ export class Semaphore extends Primitive {
     this.checkCount(count);
     const timeout = timeoutOf(options, this.store.lockTimeout);
     await this.permits.takeAsync(count, timeout, options?.signal);
+    this.checkAgain(count);
   }
 
   /**
@@ -168,8 +171,11 @@ export class Semaphore extends Primitive {
     }
   }
 
-  private checkExists(): void {
-    if (!this.exists) throw this.destroyed();
+  /** It may have been destroyed, or this object closed, while this thread waited. */
+  private checkAgain(count: number): void {
+    if (this.i32[this.word] === this.kindWord) return;
+    if (this.permits.areThere()) this.permits.giveBack(count);
+    this.check();
   }
 
   private checkCount(count: number): void {

@@ -40,7 +40,7 @@ export interface SetHandle<K extends Field = Field> extends Handle<'SharedSet'> 
   readonly [field]?: K;
 }
 
-/** One thread's object for a set in a heap. */
+/** A set in the heap. Thread-safe; each thread opens its own object. */
 export class SharedSet<K extends Field = Field> extends Container {
   /** As {@link release}: `using set = SharedSet.open(…)`. Only where `Symbol.dispose` is. */
   declare readonly [Symbol.dispose]: () => void;

@@ -59,7 +59,7 @@ function dropString(dropper: Dropper, address: number): void {
 /** What crosses to another thread, for `SharedString.open`. */
 export type StringHandle = Handle<'SharedString'>;
 
-/** One thread's object for a text in the heap. */
+/** An immutable text in the heap. Any thread may read it until it is destroyed; each opens its own object. */
 export class SharedString extends Container {
   /** As {@link release}. Only where `Symbol.dispose` is. */
   declare readonly [Symbol.dispose]: () => void;

@@ -77,7 +77,7 @@ export type VecArray<E> =
 /** Tells which of two elements comes first, as for `Array.prototype.sort`. */
 export type Compare<E> = (a: FieldValue<E>, b: FieldValue<E>) => number;
 
-/** A list that grows, in the heap. */
+/** A list that grows, in the heap. For one thread at a time: put it behind a Mutex, or hand it on. */
 export class SharedVec<E extends Field = Field> extends VecStorage<E> {
   /** As {@link release}: the vec stays. Only where `Symbol.dispose` is. */
   declare readonly [Symbol.dispose]: () => void;

@@ -1,7 +1,7 @@
 /**
  * Exhaustion: what is tried before a request is answered with `NULL`.
  *
- *     no room ─▶ recover dead threads ─▶ room? ─▶ handlers, the first that answers true ─▶ room? ─▶ … ─▶ NULL
+ *     no room ─▶ drain dead threads ─▶ room? ─▶ handlers, the first that answers true ─▶ room? ─▶ … ─▶ NULL
  *
  * Handlers are one thread's own. They run with no lock held, and may allocate: requests that they make
  * themselves go without handlers.
@@ -25,12 +25,12 @@ export type ExhaustedHandler = (layout: Layout) => boolean | undefined;
 /** One thread's handlers. */
 export class Exhaustion {
   readonly #handlers: ExhaustedHandler[] = [];
-  readonly #recover: () => boolean;
+  readonly #drain: () => boolean;
   #handling = false;
 
-  /** @param recover recovers what dead threads left; returns whether there were any */
-  constructor(recover: () => boolean) {
-    this.#recover = recover;
+  /** @param drain takes back what lay in the caches of dead threads; returns whether there was anything */
+  constructor(drain: () => boolean) {
+    this.#drain = drain;
   }
 
   /** Adds a handler. Returns a function that removes it. */
@@ -49,7 +49,7 @@ export class Exhaustion {
     if (this.#handling) return NULL;
     this.#handling = true;
     try {
-      let address = this.#recover() ? again() : NULL;
+      let address = this.#drain() ? again() : NULL;
       for (let tries = 0; address === NULL && tries < MOST_RETRIES; tries++) {
         // A copy: a handler may remove itself.
         if (![...this.#handlers].some((handler) => handler(layout) === true)) return NULL;

@@ -16,6 +16,9 @@ export const GUARD: symbol = Symbol('a sabheap heap: post heap.handle instead');
 export function bufferOf(handle: HeapHandle | SharedArrayBuffer): SharedArrayBuffer {
   if (typeof handle !== 'object' || handle === null)
     throw new TypeError(`attach wants another thread's heap.handle, or its buffer; got ${show(handle)}`);
+  // The handle of a container names its heap by the id.
+  if ('heap' in handle && typeof handle.heap === 'object')
+    throw new TypeError('attach wants the handle itself, not what it came in: Heap.attach(workerData.heap)');
   if (!('kind' in handle || 'buffer' in handle)) return handle;
   const { buffer } = handle as HeapHandle;
   if (Object.prototype.toString.call(buffer) === '[object SharedArrayBuffer]') return buffer;

@@ -57,6 +57,7 @@ import {
 import { drawHeap, inspectHeap } from './picture.ts';
 import {
   checkTenant,
+  drainDead,
   type ReapOptions,
   type ReapReport,
   type RecoveryParts,
@@ -86,7 +87,7 @@ import { type WatchableWorker, WatchedWorkers, type WatchOptions } from './watch
 // V8 folds the constants of a module, but loads imported ones at each use.
 const NULL = addresses.NULL;
 
-/** The shared heap, as this thread sees it. */
+/** The shared heap, as this thread sees it. Thread-safe; each thread attaches, and uses its own handle. */
 export class Heap implements Allocator, StructStore {
   /** Comes first, so that posting the heap itself throws at once. */
   readonly $guard: symbol = GUARD;
@@ -140,7 +141,7 @@ export class Heap implements Allocator, StructStore {
     this.#base = allocator;
     this.#locked = allocator instanceof ThreadCached ? allocator.inner : allocator;
     this.#roots = new Roots<Heap>(this, this.lock(ROOT_LOCK), this.#locked.lock, thread, parts.lockTimeout);
-    this.#exhaustion = new Exhaustion(() => this.recover().length > 0);
+    this.#exhaustion = new Exhaustion(() => drainDead(this.#recoveryParts()));
     this.#watched = new WatchedWorkers(slots, (tenant, options) => this.reap(tenant, options));
     this.#forgetExit = onExit(() => quietly(() => this.#leave()));
     attached().heaps.set(this.id, this);
@@ -526,7 +527,7 @@ export class Heap implements Allocator, StructStore {
     return tenant === undefined ? reapedBefore(thread) : reapTenant(parts, tenant, options.reclaim ?? false);
   }
 
-  /** Reaps every thread that is known to be dead, and reports on each. Done too before a request fails. */
+  /** Reaps every thread that is known to be dead, and reports on each. Before a request fails their caches come back. */
   recover(options: ReapOptions = {}): ReapReport[] {
     return reapDead(this.#recoveryParts(), options.reclaim ?? false);
   }

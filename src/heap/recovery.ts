@@ -148,7 +148,7 @@ export function reapTenant(parts: RecoveryParts, tenant: SlotInfo, reclaim: bool
     const own = slots.ownOf(slot);
     if (own !== NULL) allocator.tryGive(own, ownerBits(slot, generation));
     slots.forgetOwn(slot);
-    left = allocator.reclaimOf(ownerBits(slot, generation), reclaim);
+    left = allocator.reclaimOf(ownerBits(slot, generation), reclaim ? 'become mine' : 'become orphans');
     slots.free(slot);
   } finally {
     lock.release();
@@ -185,6 +185,29 @@ export function reapDead(parts: RecoveryParts, reclaim: boolean): ReapReport[] {
     .taken()
     .filter((tenant) => tenant.slot !== thread.slot && (tenant.dead || slots.prove(tenant)))
     .map((tenant) => reapTenant(parts, tenant, reclaim));
+}
+
+/**
+ * Takes back what lay in the caches of those that are known to be dead, once. What they owned stays theirs, and so
+ * do their slots: whether it is dropped says who reaps them, and only he knows. Returns whether there was anything.
+ */
+export function drainDead({ slots, thread, lock, allocator }: RecoveryParts): boolean {
+  allocator.checkSound();
+  slots.endTakings();
+  let returned = 0;
+  for (const tenant of slots.taken()) {
+    const { slot, generation, dead } = tenant;
+    if (slot === thread.slot || !(dead || slots.prove(tenant))) continue;
+    lock.acquire();
+    try {
+      if (!slots.isTenant(tenant) || slots.isDeadDrained(slot)) continue;
+      returned += allocator.reclaimOf(ownerBits(slot, generation), 'stay').returnedBlocks;
+      slots.endDeadDrain(slot);
+    } finally {
+      lock.release();
+    }
+  }
+  return returned > 0;
 }
 
 const NOTHING = Object.freeze({

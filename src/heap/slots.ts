@@ -19,7 +19,8 @@
  *      probe          scratch word: tells whether two buffers are the same memory
  *      pending, held  see sync/thread.ts
  *      deed           see sync/deed.ts; who settles it when the thread is dead holds the deed lock
- *      rest           0 at work, 1 idle: others may take its cache back, 2: one is about it, 3 drained: it has
+ *      rest           0 at work, 1 idle: others may take its cache back, 2: one is about it, 3 drained: it has;
+ *                     4 dead, and its cache was taken back
  *      dead           the generation whose thread is known to have died; it stays when the slot is freed
  *      last           threadId + 1 of the last tenant that is gone
  *      sign           the tenant's sign of life, or 0: others ask the runtime by it who has ended
@@ -66,6 +67,7 @@ const AT_WORK = 0;
 const IDLE = 1;
 const DRAINING = 2;
 const DRAINED = 3;
+const EMPTIED = 4;
 
 /** What a slot says. */
 export interface SlotInfo {
@@ -297,6 +299,16 @@ export class ThreadSlots implements Census {
     for (let slot = 1; slot <= this.maxThreads; slot++) {
       compareExchange(this.#i32, this.#wordOf(slot) + REST, DRAINING, DRAINED);
     }
+  }
+
+  /** Whether the cache of a dead thread was taken back before it is reaped. Requires: recovery lock held. */
+  isDeadDrained(slot: number): boolean {
+    return this.#i32[this.#wordOf(slot) + REST] === EMPTIED;
+  }
+
+  /** The cache of a dead thread was taken back. Requires: recovery lock held since. */
+  endDeadDrain(slot: number): void {
+    atomicStore(this.#i32, this.#wordOf(slot) + REST, EMPTIED);
   }
 
   /** All slots that are taken. */

@@ -65,21 +65,23 @@ export class Permits {
   private readonly base: number;
   private readonly thread: Thread;
   private readonly lock: Lock;
-  private readonly checkExists: () => void;
   /** Index of this thread's record. */
   private readonly mine: number;
+  /** Whether the words are still those of permits. */
+  readonly areThere: () => boolean;
 
   /**
    * @param lock at `start`; its repair calls {@link recount}
-   * @param checkExists throws once the words are somebody else's: whoever waits asks before it looks again
+   * @param areThere whether the words are still those of permits. Who waits asks before it looks again: once they
+   *   are not, it stops waiting, takes nothing and writes nothing
    */
-  constructor(memory: Memory, start: Address, thread: Thread, lock: Lock, checkExists: () => void) {
+  constructor(memory: Memory, start: Address, thread: Thread, lock: Lock, areThere = () => true) {
     this.i32 = memory.i32;
     this.start = start;
     this.base = start >>> 2;
     this.thread = thread;
     this.lock = lock;
-    this.checkExists = checkExists;
+    this.areThere = areThere;
     this.mine = this.recordOf(thread.slot);
   }
 
@@ -122,7 +124,6 @@ export class Permits {
    * Takes `count` permits, waiting for them.
    *
    * @throws LockTimeoutError, BlockingNotAllowedError as `awaitTurn`
-   * @throws what `checkExists` throws
    */
   take(count: number, timeout: number): void {
     if (this.tryTake(count)) return;
@@ -130,7 +131,7 @@ export class Permits {
     try {
       awaitTurn(new Taking(this, count), this.thread, timeout, 'acquireAsync()');
     } finally {
-      this.endSleep();
+      this.sleepsNoMore();
     }
   }
 
@@ -142,18 +143,17 @@ export class Permits {
     try {
       await awaitTurnAsync(new Taking(this, count), timeout, signal);
     } finally {
-      this.endSleep();
+      this.sleepsNoMore();
     }
   }
 
-  private endSleep(): void {
-    this.checkExists();
-    atomicSub(this.i32, this.base + SLEEPERS, 1);
+  private sleepsNoMore(): void {
+    if (this.areThere()) atomicSub(this.i32, this.base + SLEEPERS, 1);
   }
 
   /** Takes permits, or says what to wait for: see `Turn.attempt`. */
   attemptTake(turn: Taking): number {
-    this.checkExists();
+    if (!this.areThere()) return DONE;
     this.lock.acquire();
     turn.seen = this.i32[this.base + CHANGES]!;
     const had = this.charge(turn.count);

@@ -34,7 +34,7 @@ export function currentHeap(): Heap {
  * Makes a pool task of `fn` that rests between its calls, so that a thread which runs out of room can take
  * back what this one's cache holds: an idle worker of Piscina is frozen and could not be asked.
  *
- *     export default heapTask((address, heap) => heap.at(Point, address).x);
+ *     export default heapTask((address: Address, heap) => heap.at(Point, address).x);
  *
  * Tasks that overlap in one worker (`concurrentTasksPerWorker`) rest when the last of them has ended.
  *

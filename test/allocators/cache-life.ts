@@ -171,7 +171,10 @@ export class CacheLife {
   /** Takes back what a dead thread had, as `heap.reap()` has it. Returns the blocks that are the reaper's now. */
   reap(by: Member, dead: Member, reclaim: boolean): readonly Address[] {
     const { slot, generation } = dead.thread;
-    const { owned } = by.cache.reclaimOf(ownerBits(slot, generation), reclaim);
+    const { owned } = by.cache.reclaimOf(
+      ownerBits(slot, generation),
+      reclaim ? 'become mine' : 'become orphans',
+    );
     return reclaim ? owned : [];
   }
 

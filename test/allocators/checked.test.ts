@@ -325,4 +325,31 @@ describe('a death at every store', () => {
       expect(deaths).toBeGreaterThan(60);
     },
   );
+
+  test.each(kinds)(
+    'over %s: in a resize the header of what is cut off may lie on the canary',
+    (_, allocator, options) => {
+      let deaths = 0;
+      for (let size = 104; size < 112; size++) {
+        for (let wanted = 80; wanted < 128; wanted++) {
+          const { memory } = fresh({ allocator, options: options ?? {} }, 8 * KiB);
+          const victim = Checked.attach(memory, START).alloc(size);
+          const before = memory.u8.slice();
+          for (let limit = 0; ; limit++) {
+            memory.u8.set(before);
+            const { died } = runKilled(memory.buffer, limit, (mine) => {
+              Checked.attach(mine, START).resize(victim, wanted);
+            });
+            const after = Checked.attach(memory, START);
+            after.rebuild();
+            expect(() => after.verify(), `${size} to ${wanted}, killed at store ${limit}`).not.toThrow();
+            after.free(victim);
+            if (!died) break;
+            deaths++;
+          }
+        }
+      }
+      expect(deaths).toBeGreaterThan(1000);
+    },
+  );
 });

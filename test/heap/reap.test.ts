@@ -245,7 +245,7 @@ describe('recover', () => {
     heap.reap(tenantOf(second));
   });
 
-  test('is what a full heap does before it says so', () => {
+  test('leaves no cache behind: a full heap takes those of the dead back before it says so', () => {
     const victim = anotherThread(heap);
     const most = Array.from({ length: 3000 }, () => victim.alloc(200)).filter((address) => address !== NULL);
     for (const address of most) victim.free(address);
@@ -253,7 +253,20 @@ describe('recover', () => {
     for (let address = heap.alloc(500); address !== NULL; address = heap.alloc(500)) rest.push(address);
     die(victim);
     expect(heap.alloc(500)).not.toBe(NULL);
-    expect(heap.threads().length).toBe(1);
+    expect(heap.recover().map(({ slot, returnedBlocks }) => [slot, returnedBlocks])).toEqual([[2, 0]]);
+  });
+
+  test('a full heap leaves what the dead owned to who reaps them', () => {
+    const victim = anotherThread(heap);
+    const owned = [victim.alloc(3000), victim.alloc(40)];
+    die(victim);
+    const most: Address[] = [];
+    for (let address = heap.alloc(500); address !== NULL; address = heap.alloc(500)) most.push(address);
+    expect(heap.threads()).toMatchObject([{}, { state: 'dead', ownedBlocks: 2 }]);
+    expect(heap.recover({ reclaim: true })).toMatchObject([{ slot: 2, owned }]);
+    expect(heap.alloc(3000)).toBe(owned[0]);
+    for (const address of [...most, owned[0]!]) heap.free(address);
+    expectWholeRegion();
   });
 });
 

@@ -12,7 +12,7 @@ import type { ReapReport } from '../../src/heap/recovery.ts';
 import { SLOT_BYTES, ThreadSlots } from '../../src/heap/slots.ts';
 import { RECOVERY_LOCK, readSuperblock } from '../../src/heap/superblock.ts';
 import { WatchedWorkers } from '../../src/heap/watch.ts';
-import { KiB } from '../../src/memory/address.ts';
+import { type Address, KiB, NULL } from '../../src/memory/address.ts';
 import { Memory } from '../../src/memory/memory.ts';
 import type { End } from '../../workers/test-threads/casualty.ts';
 import { anotherThread } from '../misuse/another-thread.ts';
@@ -106,6 +106,28 @@ describe('who blocks gets on without its event loop', () => {
     scene.expectSound();
   });
 });
+
+test.runIf(process.platform === 'linux')(
+  'reclaim holds also when the heap was full before the event came',
+  async () => {
+    const { worker, meeting } = scene.start('spin');
+    const reports: ReapReport[] = [];
+    heap.watch(worker, { reclaim: true, onReaped: (report) => reports.push(report) });
+    const ended = gone(worker);
+    meeting.await(STEP, 1);
+    void worker.terminate();
+    // The lock can be had once the thread has ended; its 'exit' comes later.
+    scene.mutex.lock().unlock();
+    const most: Address[] = [];
+    for (let address = heap.alloc(16 * KiB); address !== NULL; address = heap.alloc(16 * KiB))
+      most.push(address);
+    for (const address of most) heap.free(address);
+    await ended;
+    expect(reports).toMatchObject([{ slot: 2, reclaimed: true }]);
+    expect(heap.stats().liveBlocks).toBe(1);
+    scene.expectSound();
+  },
+);
 
 describe('a proof', () => {
   /** A worker whose event loop says what it is told to say. */

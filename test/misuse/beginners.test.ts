@@ -139,6 +139,10 @@ describe('a heap', () => {
     refused(() => Heap.attach(loose(undefined)), TypeError, 'got undefined');
   });
 
+  it('is not attached by the workerData that its handle came in', () => {
+    refused(() => Heap.attach(loose({ heap: heap.handle })), TypeError, 'Heap.attach(workerData.heap)');
+  });
+
   it.each([
     [null, 'takes its options as an object'],
     [64, 'takes its options as an object, { byteLength: 64 * MiB }; got 64'],

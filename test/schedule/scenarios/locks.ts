@@ -221,7 +221,7 @@ const INSIDE = 8;
 
 function permits(memory: Memory, slot: number): Permits {
   const thread = inSlot(memory, slot);
-  return new Permits(memory, WORDS, thread, new ParkLock(memory, WORDS, { thread }), () => {});
+  return new Permits(memory, WORDS, thread, new ParkLock(memory, WORDS, { thread }));
 }
 
 /** Threads that each take some permits for a moment. */
