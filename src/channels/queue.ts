@@ -482,5 +482,9 @@ function cut<T>(into: T[], count: number): T[] {
 }
 
 if (Symbol.dispose !== undefined) {
-  Object.defineProperty(Queue.prototype, Symbol.dispose, { value: Queue.prototype.release });
+  Object.defineProperty(Queue.prototype, Symbol.dispose, {
+    value(this: Queue) {
+      this.release();
+    },
+  });
 }

@@ -29,8 +29,9 @@ import {
   waitAsync,
 } from '../memory/atomics.ts';
 import type { AbortSignalLike } from '../sync/async-sleep.ts';
-import { SLICE_MS } from '../sync/lock.ts';
+import { SLICE_MS, UNBLOCKABLE_SPIN_MS } from '../sync/lock.ts';
 import { backOff } from '../sync/spin-lock.ts';
+import { timeoutOf } from '../sync/turn.ts';
 
 /** The bit of an event word that says that somebody may sleep. */
 const SLEEPERS = 1;
@@ -44,8 +45,6 @@ const LONGEST_SPIN_MS = 0.1;
 const SHORTEST_SPIN_MS = 0.005;
 /** Between two looks, so that the other side keeps its cache lines and more than one item comes together. */
 const LOOK_PAUSES = 8;
-/** How long a thread that may not block spins before it gives up, in ms. */
-const UNBLOCKABLE_SPIN_MS = 100;
 
 /** Lets timers and whatever else waits for the event loop have their turn. */
 export function letOthersRun(): Promise<void> {
@@ -217,10 +216,6 @@ export class Waiting {
  * @throws RangeError when the timeout is no number of ms, 0 or more
  */
 export function deadlineOf(options: QueueWaitOptions | undefined): number {
-  const timeout = options?.timeout;
-  if (timeout === undefined) return Number.POSITIVE_INFINITY;
-  if (typeof timeout !== 'number' || !(timeout >= 0)) {
-    throw new RangeError(`timeout must be a number of ms, 0 or more, got ${String(timeout)}`);
-  }
-  return performance.now() + timeout;
+  const timeout = timeoutOf(options, Number.POSITIVE_INFINITY);
+  return timeout === Number.POSITIVE_INFINITY ? timeout : performance.now() + timeout;
 }

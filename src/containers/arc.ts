@@ -386,6 +386,11 @@ export class Weak<T extends ArcTarget = AnyStructType> extends Counted<T> {
   move(): WeakHandle<T> {
     return this.send();
   }
+
+  /** Where what it links to lies; null when that is gone, and once dropped or moved. */
+  toJSON(): number | null {
+    return this.address === NULL || this.strongCount === 0 ? null : this.target + PAYLOAD;
+  }
 }
 
 // References -----------------------------------------------------------------------------------------

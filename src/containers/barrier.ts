@@ -68,12 +68,9 @@ const FOLLOWER: BarrierTurn = Object.freeze({ leader: false });
 export class Barrier extends Primitive {
   protected override readonly kind = 'Barrier';
   private readonly count: number;
-  /** Index of the kind word, also once this object is closed: it may be closed while it waits. */
-  private readonly base: number;
 
   private constructor(store: ContainerStore, address: Address) {
     super(store, address, KIND);
-    this.base = address >>> 2;
     this.count = this.i32[this.word + PARTIES]!;
     this.join();
   }
@@ -132,7 +129,8 @@ export class Barrier extends Primitive {
    * @returns `leader: true` for one of them
    * @throws LockTimeoutError when the others did not come in time: the barrier is broken for all
    * @throws BrokenBarrierError when another party gave up or died, or the barrier was reset meanwhile
-   * @throws ReferenceError when it was destroyed meanwhile
+   * @throws ReferenceError when it was destroyed before all had come. The leader may destroy it: who has not
+   *   returned by then knows of its turn as long as nobody writes to the bytes, and gets this error too if not
    * @throws BlockingNotAllowedError when this thread may not block; the barrier is broken then
    */
   wait(options?: WaitOptions): BarrierTurn {
@@ -197,7 +195,7 @@ export class Barrier extends Primitive {
     for (let slot = this.deadMember(); slot !== 0; slot = this.deadMember()) this.forget(slot);
     atomicAdd(i32, word + RESETS, 1);
     // Publishes: the count of resets; pairs with the load in `Arrival.attempt`. Of several resets one does it.
-    compareExchange(i32, word + STATE, state, nextState(state));
+    compareExchange(i32, word + STATE, state, nextState(generationOf(state)));
     notify(i32, word + STATE, EVERYBODY);
   }
 
@@ -215,27 +213,37 @@ export class Barrier extends Primitive {
       // Counted only while the state is broken: the swap below tells whether it is still the same state.
       const resets = atomicLoad(i32, word + RESETS);
       const last = (state & ARRIVED) + 1 === this.count;
+      const generation = generationOf(state);
       // Publishes: what each party has written before it came; pairs with the load in `Arrival.attempt`.
-      if (compareExchange(i32, word + STATE, state, last ? nextState(state) : state + 1) !== state) continue;
-      if (!last) return new Arrival(this, i32, word + STATE, generationOf(state), resets);
+      const next = last ? nextState(generation) : state + 1;
+      if (compareExchange(i32, word + STATE, state, next) !== state) continue;
+      if (!last) return new Arrival(this, i32, word + STATE, generation, resets);
       if (this.count > 1) notify(i32, word + STATE, EVERYBODY);
       return undefined;
     }
   }
 
   private leave(arrival: Arrival): BarrierTurn {
-    const { i32, index, broken } = arrival;
-    const barrier = this.address;
-    if (broken) throw new BrokenBarrierError(barrier, 'a party gave up or died');
-    if (atomicLoad(i32, index - STATE + RESETS) !== arrival.resets) {
-      throw new BrokenBarrierError(barrier, 'it was reset');
+    const { i32, index, broken, barrier } = arrival;
+    const isReset = atomicLoad(i32, index - STATE + RESETS) !== arrival.resets;
+    if (!this.exists) {
+      // By the leader, maybe: the bytes tell, as long as nobody writes to them.
+      if (!isReset && arrival.seen === nextState(arrival.generation)) return FOLLOWER;
+      throw this.destroyed();
     }
+    if (broken) throw new BrokenBarrierError(barrier, 'a party gave up or died');
+    if (isReset) throw new BrokenBarrierError(barrier, 'it was reset');
     return FOLLOWER;
+  }
+
+  /** Whether a wait can go on. */
+  get $exists(): boolean {
+    return this.exists;
   }
 
   /** A party stops waiting: nobody of its generation can go on, unless all have come meanwhile. */
   private giveUp(arrival: Arrival, error: unknown): BarrierTurn {
-    this.$checkThere();
+    if (!this.exists) return this.leave(arrival);
     const state = this.breakUp(arrival.generation);
     if (generationOf(state) !== arrival.generation) return this.leave(arrival);
     throw error;
@@ -277,14 +285,9 @@ export class Barrier extends Primitive {
     }
   }
 
-  /** Throws once it was destroyed: who still waits must not write there. */
-  $checkThere(): void {
-    if (this.i32[this.base] !== this.kindWord) this.refuse();
-  }
-
   /** Breaks the barrier, if it is still in `generation`, when a member has died. */
   $breakForDead(generation: number | undefined): void {
-    if (this.deadMember() !== 0) this.breakUp(generation);
+    if (this.exists && this.deadMember() !== 0) this.breakUp(generation);
   }
 
   /** The slot of a member that died, or 0. */
@@ -321,9 +324,9 @@ function generationOf(state: number): number {
   return (state & ~BROKEN) >>> ARRIVED_BITS;
 }
 
-/** Nobody has come yet, in the next generation. */
-function nextState(state: number): number {
-  return ((generationOf(state) + 1) % GENERATIONS) << ARRIVED_BITS;
+/** Nobody has come yet, in the generation after one. */
+function nextState(generation: number): number {
+  return ((generation + 1) % GENERATIONS) << ARRIVED_BITS;
 }
 
 /** Waits until a generation has ended, well or badly. */
@@ -338,7 +341,7 @@ class Arrival implements Turn {
   /** Whether it ended badly. */
   broken = false;
   private readonly owner: Barrier;
-  private readonly barrier: Address;
+  readonly barrier: Address;
   /** When it looked last whether a member has died, in ms. */
   private looked = performance.now();
 
@@ -352,12 +355,11 @@ class Arrival implements Turn {
   }
 
   attempt(): number {
-    this.owner.$checkThere();
     this.look();
     this.seen = atomicLoad(this.i32, this.index);
     if (generationOf(this.seen) !== this.generation) return DONE;
     this.broken = this.seen < 0;
-    return this.broken ? DONE : this.index;
+    return this.broken || !this.owner.$exists ? DONE : this.index;
   }
 
   private look(): void {

@@ -73,6 +73,7 @@ export class Condition extends Primitive {
    *
    * @param options `timeout` in ms counts up to the wake-up; the heap's `lockTimeout` by default
    * @throws LockTimeoutError when nobody notified in time, or the mutex was not had again
+   * @throws ReferenceError when the condition was destroyed meanwhile, or the mutex: then it is not held
    * @throws NotOwnerError when the guard is not held
    * @throws TypeError when it is no guard, or one of another mutex than others wait with
    * @throws BlockingNotAllowedError when this thread may not block
@@ -168,10 +169,14 @@ export class Condition extends Primitive {
         `the condition belongs to the mutex at ${hex(bound)}: it cannot be waited for with that at ${hex(guard.mutex)}`,
       );
     }
-    return new Waiting(this.i32, this.word + SEQUENCE, this.address);
+    return new Waiting(this.i32, this.word + SEQUENCE, () => this.checkExists());
   }
 
-  /** Nobody can tell who waits: they hold nothing. */
+  private checkExists(): void {
+    if (!this.exists) throw this.destroyed();
+  }
+
+  /** Nobody can tell who waits: they hold nothing, and find that it is gone. */
   protected override seize(): undefined {
     return undefined;
   }
@@ -186,20 +191,22 @@ class Waiting implements Turn {
   readonly i32: Int32Array;
   readonly seen: number;
   private readonly index: number;
-  private readonly condition: Address;
+  private readonly checkExists: () => void;
 
-  constructor(i32: Int32Array, index: number, condition: Address) {
+  constructor(i32: Int32Array, index: number, checkExists: () => void) {
     this.i32 = i32;
     this.index = index;
-    this.condition = condition;
+    this.checkExists = checkExists;
     this.seen = atomicLoad(i32, index);
   }
 
   attempt(): number {
+    this.checkExists();
     return atomicLoad(this.i32, this.index) === this.seen ? this.index : DONE;
   }
 
   timedOut(waitedMs: number): Error {
-    return new LockTimeoutError(this.condition, 0, '', waitedMs, 'a notify of the condition');
+    const condition = (this.index - SEQUENCE) * 4;
+    return new LockTimeoutError(condition, 0, '', waitedMs, 'a notify of the condition');
   }
 }

@@ -15,7 +15,7 @@ import { releaseView } from '../structs/deleted-view.ts';
 import { dropOwned } from '../structs/drop.ts';
 import { type BoundField, checkField, type Field } from '../structs/field.ts';
 import type { AnyStructType, FieldInit, FieldValue, View } from '../structs/inference.ts';
-import { GUARD, Place } from '../structs/place.ts';
+import { GUARD, INSPECT, type Inspector, Place } from '../structs/place.ts';
 import { fieldWithHash, hashOfField, registerLayout } from '../structs/schema.ts';
 import type { RowView } from '../structs/view.ts';
 import { hashAt } from './container.ts';
@@ -65,11 +65,27 @@ export class ValueCell<F extends Field = Field> {
     this.field.write(this.where(), given);
   }
 
+  /** `{ value }` in terms of JSON; null when the lock is not held any more. */
+  toJSON(): object | null {
+    const { address } = this.$place;
+    return address === HIDDEN ? null : { value: this.field.json(address) };
+  }
+
+  [INSPECT](_depth: number, options: object, inspect: Inspector): string {
+    const shown = this.toJSON();
+    return shown === null ? 'ValueCell (not held any more)' : `ValueCell ${inspect(shown, options)}`;
+  }
+
   private where(): number {
     const { address } = this.$place;
     if (address === HIDDEN) throw new ReferenceError('the lock is not held any more');
     return address;
   }
+}
+
+/** What a guard of a lock says of itself. */
+export function describeGuard({ bound, address }: Contents, held: boolean): object {
+  return held ? { held, value: bound.json(address) } : { held };
 }
 
 /** What stands where the contents lie. */

@@ -15,12 +15,12 @@
  * Cost: `with` on a free mutex one swap, one exchange and a few plain stores; no garbage.
  */
 
-import { BlockingNotAllowedError, NotOwnerError } from '../errors.ts';
+import { BlockingNotAllowedError, hex, NotOwnerError } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Field } from '../structs/field.ts';
 import type { AnyStructType, FieldInit, Init } from '../structs/inference.ts';
-import { GUARD } from '../structs/place.ts';
+import { GUARD, INSPECT, type Inspector } from '../structs/place.ts';
 import type { AsyncWaitOptions, WaitOptions } from '../sync/async-sleep.ts';
 import { LOCK_BYTES, type Lock } from '../sync/lock.ts';
 import { timeoutOf } from '../sync/turn.ts';
@@ -28,6 +28,7 @@ import { checkHeader, type Handle } from './container.ts';
 import {
   type Access,
   Contents,
+  describeGuard,
   fieldOf,
   type Guarded,
   initContents,
@@ -248,7 +249,7 @@ export class Mutex<F extends Field = Field> extends Primitive {
   protected override seize(): string | undefined {
     const { lockWord, store } = this;
     if (!lockWord.tryAcquire()) return store.thread.nameOf(lockWord.owner);
-    lockWord.release();
+    lockWord.close();
     return undefined;
   }
 
@@ -333,6 +334,15 @@ export class MutexGuard<F extends Field = Field> {
     this.$suspend();
   }
 
+  /** Whether it is held, and the value then. */
+  toJSON(): object {
+    return describeGuard(this.contents, this.held);
+  }
+
+  [INSPECT](_depth: number, options: object, inspect: Inspector): string {
+    return `MutexGuard ${inspect(this.toJSON(), options)}`;
+  }
+
   /** For conditions: gives the lock back, to be taken again. */
   $suspend(): void {
     this.$check();
@@ -342,16 +352,30 @@ export class MutexGuard<F extends Field = Field> {
   }
 
   $resume(): void {
+    this.checkExists();
     this.lock.acquire();
     this.resumed();
   }
 
   async $resumeAsync(): Promise<void> {
+    this.checkExists();
     await this.lock.acquireAsync();
     this.resumed();
   }
 
+  /** The mutex may have been destroyed while its lock was not held. */
+  private checkExists(): void {
+    if (this.$memory.u32[this.mutex >>> 2] === KIND) return;
+    throw new ReferenceError(`the Mutex at ${hex(this.mutex)} was destroyed`);
+  }
+
   private resumed(): void {
+    try {
+      this.checkExists();
+    } catch (error) {
+      this.lock.release();
+      throw error;
+    }
     this.contents.reshow(this.$shown);
     this.held = true;
     if (takeRecovered(this.$memory.i32, (this.mutex + FLAGS) >>> 2)) this.afterDeath = true;

@@ -117,14 +117,15 @@ export class Once extends Primitive {
   }
 
   private finish(): void {
-    this.check();
+    // Not by `this.word`: the object may be closed by now.
+    if (!this.exists) throw this.destroyed();
     // Publishes: all that the runner has written; pairs with the load in `done`.
-    atomicStore(this.i32, this.word + DONE_WORD, 1);
+    atomicStore(this.i32, this.base + DONE_WORD, 1);
   }
 
   protected override seize(): string | undefined {
     if (!this.lock.tryAcquire()) return this.store.thread.nameOf(this.lock.owner);
-    this.lock.release();
+    this.lock.close();
     return undefined;
   }
 

@@ -26,11 +26,14 @@ export abstract class Primitive extends Container {
   protected word: number;
   /** What the kind word holds, as the signed word that `i32` reads. */
   protected readonly kindWord: number;
+  /** Index of the block's first word, also once the object is closed: a wait may still be going on. */
+  protected readonly base: number;
 
   constructor(store: ContainerStore, address: Address, kind: number) {
     super(store, address);
     this.i32 = store.memory.i32;
-    this.word = address >>> 2;
+    this.base = address >>> 2;
+    this.word = this.base;
     this.kindWord = kind | 0;
   }
 
@@ -77,7 +80,7 @@ export abstract class Primitive extends Container {
     return `${this.kind} ${inspect(this.describe(), { ...options, depth })}`;
   }
 
-  /** Makes sure that nobody uses it. Returns who does, or undefined. */
+  /** Makes sure that nobody uses it, from now on either. Returns who does, or undefined. */
   protected abstract seize(): string | undefined;
 
   /** Drops what its value owns. */
@@ -91,13 +94,23 @@ export abstract class Primitive extends Container {
     if (this.i32[this.word] !== this.kindWord) this.refuse();
   }
 
+  /** Whether nobody has destroyed it, whether or not this object is closed: what a wait that goes on looks at. */
+  protected get exists(): boolean {
+    return this.i32[this.base] === this.kindWord;
+  }
+
+  /** The error for what {@link exists} no more. */
+  protected destroyed(): ReferenceError {
+    return new ReferenceError(`the ${this.kind} at ${hex(this.base * 4)} was destroyed`);
+  }
+
   private get isThere(): boolean {
     return this.i32[this.word] === this.kindWord;
   }
 
-  protected refuse(): never {
+  private refuse(): never {
     this.checkLive();
-    throw new ReferenceError(`the ${this.kind} at ${hex(this.address)} was destroyed`);
+    throw this.destroyed();
   }
 }
 

@@ -221,6 +221,11 @@ export class RcWeak<T extends AnyStructType = AnyStructType> extends Counted<T> 
     return new RcWeak(this.store, this.add(WEAK), this.type);
   }
 
+  /** Where what it links to lies; null when that is gone, and once dropped. */
+  toJSON(): number | null {
+    return this.address === NULL || this.strongCount === 0 ? null : this.address + PAYLOAD;
+  }
+
   /** @throws TypeError: there is no `RcWeak.fromAddress` */
   override intoAddress(): never {
     throw new TypeError('an RcWeak cannot be given up by its address');

@@ -21,7 +21,7 @@ import { BlockingNotAllowedError, NotOwnerError } from '../errors.ts';
 import type { Address } from '../memory/address.ts';
 import type { Field } from '../structs/field.ts';
 import type { FieldInit } from '../structs/inference.ts';
-import { GUARD } from '../structs/place.ts';
+import { GUARD, INSPECT, type Inspector } from '../structs/place.ts';
 import type { AsyncWaitOptions, WaitOptions } from '../sync/async-sleep.ts';
 import { READERS_BYTES, ReaderWriterLock } from '../sync/reader-writer-lock.ts';
 import { timeoutOf } from '../sync/turn.ts';
@@ -29,6 +29,7 @@ import { checkHeader, type Handle } from './container.ts';
 import {
   type Access,
   Contents,
+  describeGuard,
   fieldOf,
   type Guarded,
   initContents,
@@ -360,7 +361,7 @@ export class RwLock<F extends Field = Field> extends Primitive {
 
   protected override seize(): string | undefined {
     if (!this.inner.tryWrite()) return this.inner.holder ?? 'a thread that is gone by now';
-    this.inner.endWrite();
+    this.inner.close();
     return undefined;
   }
 
@@ -393,6 +394,8 @@ abstract class RwGuard<F extends Field> {
   /** Whether a writer died in the middle: the value may be half changed. */
   readonly recovered: boolean;
   readonly $shown: Shown;
+  /** The class's name. */
+  protected abstract readonly kind: string;
   protected readonly contents: Contents;
   private readonly lock: Address;
   private leave: (() => void) | undefined;
@@ -423,6 +426,15 @@ abstract class RwGuard<F extends Field> {
     leave!();
   }
 
+  /** Whether it is held, and the value then. */
+  toJSON(): object {
+    return describeGuard(this.contents, this.held);
+  }
+
+  [INSPECT](_depth: number, options: object, inspect: Inspector): string {
+    return `${this.kind} ${inspect(this.toJSON(), options)}`;
+  }
+
   protected get shownValue(): Guarded<F> {
     this.check();
     return this.contents.valueOf(this.$shown) as Guarded<F>;
@@ -443,6 +455,8 @@ if (Symbol.dispose !== undefined) {
 
 /** Keeps writers out while it is held. */
 export class ReadGuard<F extends Field = Field> extends RwGuard<F> {
+  protected override readonly kind = 'ReadGuard';
+
   /**
    * A view of the struct, or the value of any other field, to read only: the types say so, nothing else.
    *
@@ -455,6 +469,8 @@ export class ReadGuard<F extends Field = Field> extends RwGuard<F> {
 
 /** Keeps everybody else out while it is held. */
 export class WriteGuard<F extends Field = Field> extends RwGuard<F> {
+  protected override readonly kind = 'WriteGuard';
+
   /**
    * A view of the struct, or the value of any other field; setting it copies.
    *

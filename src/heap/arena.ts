@@ -21,6 +21,7 @@ import { type Address, KiB, NULL } from '../memory/address.ts';
 import { checkInteger } from '../memory/layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { AnyStructType, Init, View } from '../structs/inference.ts';
+import { INSPECT, type Inspector } from '../structs/place.ts';
 import type { LayoutRegistry } from '../structs/registry.ts';
 import type { StructStore } from '../structs/store.ts';
 import { create } from '../structs/struct.ts';
@@ -169,6 +170,18 @@ export class Arena implements Allocator, StructStore {
     if (bump === RELEASED) return;
     this.#bump = RELEASED;
     this.#parent.free(bump.start);
+  }
+
+  /** What `JSON.stringify` shows: bytes used, and in all; null once released. */
+  toJSON(): object | null {
+    if (this.#bump === RELEASED) return null;
+    const { used, capacity } = this.stats();
+    return { used, capacity };
+  }
+
+  [INSPECT](_depth: number, options: object, inspect: Inspector): string {
+    const shown = this.toJSON();
+    return shown === null ? 'Arena (released)' : `Arena ${inspect(shown, options)}`;
   }
 }
 

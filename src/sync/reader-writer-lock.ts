@@ -245,6 +245,11 @@ export class ReaderWriterLock {
     this.lock.release();
   }
 
+  /** Ends the writing for good: whoever comes gets a `ReferenceError`. Requires: this thread writes. */
+  close(): void {
+    this.lock.close();
+  }
+
   // ── Reader words ────────────────────────────────────────────────────────────────────────────────
 
   /** The lowest slot from `first` on whose thread reads, or 0. Requires: lock held. */

@@ -10,7 +10,7 @@
  * A turn notes `seen` before it looks at what it waits for: a change in between ends the sleep at once.
  */
 
-import { BlockingNotAllowedError } from '../errors.ts';
+import { BlockingNotAllowedError, show } from '../errors.ts';
 import { wait } from '../memory/atomics.ts';
 import { type AbortSignalLike, type AsyncWaitOptions, sleepAsync } from './async-sleep.ts';
 import { SLICE_MS, UNBLOCKABLE_SPIN_MS } from './lock.ts';
@@ -91,6 +91,6 @@ function sliceOf(turn: Turn, began: number, timeout: number): number {
 export function timeoutOf(options: AsyncWaitOptions | undefined, otherwise: number): number {
   const timeout = options?.timeout;
   if (timeout === undefined) return otherwise;
-  if (timeout >= 0) return timeout;
-  throw new RangeError(`timeout must be 0 ms or more, got ${String(timeout)}`);
+  if (typeof timeout === 'number' && timeout >= 0) return timeout;
+  throw new RangeError(`timeout must be a number of ms, 0 or more, got ${show(timeout)}`);
 }

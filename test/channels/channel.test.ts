@@ -316,6 +316,19 @@ test('two objects of one thread take turns at one end of a ring', () => {
   ring.destroy();
 });
 
+test('who disposes of a ring gives up its end, as with release', () => {
+  if (Symbol.dispose === undefined) return;
+  const ring = create(SpscRing, u32, 4);
+  const { handle } = ring;
+  ring.send(1);
+  ring.recv();
+  ring[Symbol.dispose]();
+  expect(() => ring.trySend(2)).toThrow('was released');
+  expect(() => ring.tryRecv()).toThrow('was released');
+  SpscRing.open(heap, handle as never).destroy();
+  expect(live()).toBe(0);
+});
+
 test('a channel of any capacity holds so many; a ring rounds up', () => {
   expect(create(Channel, u32, 5).capacity).toBe(5);
   expect(SpscRing.create(heap, u32, { capacity: 5 }).capacity).toBe(8);

@@ -148,3 +148,11 @@ test('destroyed while broken: who still waits is told so, and writes nothing whe
   expect(bytes.findIndex((byte) => byte !== 0)).toBe(-1);
   heap.free(address);
 });
+
+test('the leader may destroy it while the others wake up', async () => {
+  const barrier = Barrier.create(scene.heap, 2);
+  const other = Barrier.open(scene.heap, barrier.handle);
+  const waiting = barrier.waitAsync();
+  if (other.wait().leader) other.destroy();
+  expect(await waiting).toEqual({ leader: false });
+});

@@ -132,3 +132,34 @@ test('it is opened by handle, address or root', () => {
   destroy();
   expect(() => changed.notifyOne()).toThrow(ReferenceError);
 });
+
+test('who waits while the mutex is destroyed does not have it again', async () => {
+  const { heap } = scene;
+  const { mutex, changed } = both();
+  const { address } = mutex;
+  const bytes = heap.sizeOf(address);
+  const guard = await mutex.lockAsync();
+  const waiting = changed.waitAsync(guard, { timeout: 20 });
+  mutex.destroy();
+  expect(heap.allocZeroed(bytes)).toBe(address);
+  await expect(waiting).rejects.toThrow('was destroyed');
+  expect(guard.held).toBe(false);
+  expect(() => guard.value).toThrow(NotOwnerError);
+  expect(heap.memory.bytes(address, bytes).every((byte) => byte === 0)).toBe(true);
+  heap.free(address);
+  changed.destroy();
+});
+
+test('who waits for one that is destroyed is told so within a slice, with the mutex again', async () => {
+  const { mutex, changed } = both();
+  const other = Condition.open(scene.heap, changed.handle);
+  const guard = await mutex.lockAsync();
+  const waiting = changed.waitAsync(guard, { timeout: 5000 });
+  other.destroy();
+  const began = performance.now();
+  await expect(waiting).rejects.toThrow('was destroyed');
+  expect(performance.now() - began).toBeLessThan(2500);
+  expect(guard.held).toBe(true);
+  guard.unlock();
+  mutex.destroy();
+});

@@ -145,7 +145,9 @@ test('a timeout names the owner', async () => {
   expect(() => mutex.lock({ timeout: 20 })).toThrow(LockTimeoutError);
   expect(() => mutex.lock({ timeout: 0 })).toThrow(/held by .*slot 9/);
   await expect(mutex.lockAsync({ timeout: 20 })).rejects.toThrow(/after \d+ ms: it is held by .*slot 9/);
-  expect(() => mutex.lock({ timeout: -1 })).toThrow(RangeError);
+  for (const timeout of [-1, null, '20', true, {}, 20n]) {
+    expect(() => mutex.lock({ timeout: timeout as number }), String(timeout)).toThrow(RangeError);
+  }
   await expect(mutex.lockAsync({ timeout: Number.NaN })).rejects.toThrow(RangeError);
   theirs.unlock();
   mutex.destroy();

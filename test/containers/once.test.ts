@@ -81,3 +81,17 @@ test('a timeout names the runner; an abort runs nothing; destroy waits its turn'
   expect(() => Once.at(heap, address)).toThrow(AttachError);
   expect(() => once.run(() => 0)).toThrow(ReferenceError);
 });
+
+test('what ran to its end is done, also where the object was closed meanwhile', async () => {
+  const once = Once.create(scene.heap);
+  const other = Once.open(scene.heap, once.handle);
+  const run = async () => {
+    once.close();
+    await pause(1);
+  };
+  expect(await once.runAsync(run)).toBe(true);
+  expect(other.done).toBe(true);
+  const late = Once.open(scene.heap, other.handle);
+  other.destroy();
+  expect(() => late.done).toThrow('was destroyed');
+});

@@ -352,6 +352,7 @@ describe.each(Object.entries(CONTAINERS))('%s', (name, subject) => {
       const { handle } = it as unknown as Container;
       it[dispose]!();
       expect((it as unknown as Container).address).toBe(0);
+      for (const use of uses) expect(() => use(it as never), String(use)).toThrow(/released/);
       destroy(open(heap, handle as never));
     }
   });

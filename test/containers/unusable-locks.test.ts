@@ -1,9 +1,10 @@
-/** Locks that are poisoned or lost: every use of what they guard throws, and pictures of it say so. */
+/** Locks that are poisoned, lost or being destroyed: every use of what they guard throws, and pictures of it say so. */
 
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { Mutex } from '../../src/containers/mutex.ts';
 import { RwLock } from '../../src/containers/rw-lock.ts';
+import { string } from '../../src/containers/string.ts';
 import { HeapCorruptionError } from '../../src/errors.ts';
 import type { Address } from '../../src/memory/address.ts';
 import { loseLock } from '../../src/sync/lock.ts';
@@ -56,4 +57,27 @@ describe.each(Object.entries(ENDS))('%s', (_, end) => {
     await expect(lock.lockReadAsync()).rejects.toThrow(HeapCorruptionError);
     expectPictured(lock);
   });
+});
+
+test.each([
+  ['Mutex', Mutex, (it: Mutex) => it.tryLock()],
+  ['RwLock', RwLock, (it: RwLock) => it.tryWrite()],
+  ['RwLock, to read,', RwLock, (it: RwLock) => it.tryRead()],
+] as const)("a %s that is being destroyed is nobody else's to take", (_name, Kind, take) => {
+  const { heap } = scene;
+  const it = (Kind as typeof Mutex).create(heap, string, 'a text');
+  const other = (Kind as typeof Mutex).open(elsewhere(), it.handle, string);
+  const outcomes: unknown[] = [];
+  const { takeOut } = heap;
+  // What its value owns is dropped now.
+  heap.takeOut = (...given) => {
+    try {
+      outcomes.push(take(other as never));
+    } catch (error) {
+      outcomes.push(String(error));
+    }
+    return takeOut.apply(heap, given);
+  };
+  it.destroy();
+  expect(outcomes).toEqual([expect.stringContaining('was destroyed')]);
 });
