@@ -4,9 +4,9 @@
  *     hash ┬ upper bits ▶ shard ▶ lock ─┬─ writers: acquire, version + 1, change, release
  *          └ lower bits ▶ slot          └─ readers: version, lock free? read. Both as before? else again
  *
- * Readers store nothing. Taking and giving back the lock are read-modify-writes, so a reader that saw any
- * store of a writer sees, after its fence, that writer's lock or, once given back, its version. Only `add`
- * to i32 and u32 changes values without the lock: see map-cells.ts.
+ * Readers store nothing. A writer fences behind its lock and version, so a reader that saw any store of a writer
+ * sees, after its own fence, that writer's lock or, once given back, its version. Only `add` to i32 and u32
+ * changes values without the lock: see map-cells.ts.
  *
  * Nothing is allocated under a lock, since exhaustion calls handlers of the user: an entry is finished
  * before, a new table is there before, and what was unlinked is dropped after.
@@ -21,7 +21,6 @@
  * Lock order: one shard's lock → the allocator's.
  */
 
-import { readsInOrder } from '#platform';
 import { hex, OutOfMemoryError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
 import * as atomics from '../memory/atomics.ts';
@@ -41,7 +40,6 @@ import type { ContainerStore } from './store.ts';
 
 const { VERSION, TABLE, COUNT, USED, NEXT, DOOMED, FREE, DELETED, TAKEN, OPEN, SHARD_SHIFT } = layout;
 const { atomicLoad, atomicStore } = atomics;
-const IN_ORDER = readsInOrder();
 /** How often a reader looks again before it takes the lock. */
 const LOOKS = 16;
 /** The smallest table has 2^3 slots, the largest 2^26. */
@@ -176,29 +174,17 @@ export class MapCore {
         try {
           found = load(address);
         } catch (error) {
-          this.#fence();
+          this.store.thread.fence();
           if (i32[shard] === 0 && i32[shard + VERSION] === version) throw error;
           continue;
         }
       }
-      this.#fence();
+      this.store.thread.fence();
       if (i32[shard] !== 0 || i32[shard + VERSION] !== version) continue;
       if (this.usage !== undefined) this.usage.note(shard, slot);
       return found;
     }
     return this.readLocked(hash, load);
-  }
-
-  /**
-   * Keeps what was read before it before what is read after it. A load does where the processor reads in
-   * order, and only has to hold the compiler; on ARM64 it would not. There a store does, which waits for what
-   * comes before it, and a load, which does not pass that store and is waited for by what comes after. The
-   * word is one that no other thread writes, so that this takes no shared line away.
-   */
-  #fence(): void {
-    const { words, pending } = this.store.thread;
-    if (!IN_ORDER) atomicStore(words, pending, words[pending]!);
-    atomicLoad(words, pending);
   }
 
   /** As `read`, under the lock: for values that are not to be looked at while they change. */
@@ -223,6 +209,12 @@ export class MapCore {
   }
 
   // ── Writers ─────────────────────────────────────────────────────────────────────────────────────
+
+  /** Comes before a change: who sees any store of it sees the lock or the new version. Requires: lock held. */
+  begin(shard: number): void {
+    this.i32[shard + VERSION] = this.i32[shard + VERSION]! + 1;
+    this.store.thread.fence();
+  }
 
   /**
    * Sets the value of a key whatever the key is.
@@ -249,7 +241,7 @@ export class MapCore {
       const lock = this.lockOf(hash);
       lock.acquire();
       try {
-        i32[shard + VERSION] = i32[shard + VERSION]! + 1;
+        this.begin(shard);
         let slot = slots.find(i32[shard + TABLE]!, hash);
         if (slot >= 0) {
           if (!keep) this.value?.write(this.valueOf(slot), value);
@@ -317,7 +309,7 @@ export class MapCore {
       const shard = this.#enterWith(entry, hash);
       const lock = this.lockOf(hash);
       try {
-        i32[shard + VERSION] = i32[shard + VERSION]! + 1;
+        this.begin(shard);
         let slot = slots.find(i32[shard + TABLE]!, hash);
         if (slot >= 0) {
           const old = u32[slot] as Address;
@@ -377,7 +369,7 @@ export class MapCore {
     const mark = this.u32[slot]!;
     const entry = (mark === TAKEN ? NULL : mark) as Address;
     this.usage?.removing(shard, slot);
-    i32[shard + VERSION] = i32[shard + VERSION]! + 1;
+    this.begin(shard);
     if (entry !== NULL) noteDeed(store.thread, entry, slot * 4, TAKE);
     const freed = this.slots.erase(i32[shard + TABLE]!, slot);
     if (entry !== NULL) {
@@ -423,7 +415,7 @@ export class MapCore {
     lock.acquire();
     try {
       const table = i32[shard + TABLE]!;
-      i32[shard + VERSION] = i32[shard + VERSION]! + 1;
+      this.begin(shard);
       if ((table & OPEN) !== 0) this.cells!.retire(shard, table);
       i32[shard + DOOMED] = table;
       i32[shard + TABLE] = 0;
@@ -578,7 +570,7 @@ export class MapCore {
     const next = i32[shard + NEXT]!;
     let slots: Address = NULL;
     // Readers of the old table find the version changed.
-    i32[shard + VERSION] = i32[shard + VERSION]! + 1;
+    this.begin(shard);
     if ((table & OPEN) === 0) {
       slots = this.#giveUp(shard, TABLE, next);
     } else {

@@ -20,7 +20,7 @@ import { type Address, NULL } from '../memory/address.ts';
 import type { MapCore } from './map-core.ts';
 import * as layout from './map-layout.ts';
 
-const { VERSION, TABLE, COUNT, USED, NEXT, DOOMED, FREE, BOUND, TAKEN, OPEN, SHARD_SHIFT } = layout;
+const { TABLE, COUNT, USED, NEXT, DOOMED, FREE, BOUND, TAKEN, OPEN, SHARD_SHIFT } = layout;
 
 /** Puts a shard right. Requires: lock held. */
 export function repairShard(core: MapCore, index: number): void {
@@ -28,7 +28,7 @@ export function repairShard(core: MapCore, index: number): void {
   // Whoever takes the lock has encoded a key.
   const restore = core.keys.keep();
   try {
-    core.i32[shard + VERSION] = core.i32[shard + VERSION]! + 1;
+    core.begin(shard);
     finishSwap(core, shard);
     finishClear(core, shard);
     const taken = recount(core, shard);

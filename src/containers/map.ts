@@ -36,7 +36,7 @@ import { verifyMap } from './map-repair.ts';
 import { closedCore, type MapStats, mapStats, sumOf } from './map-stats.ts';
 import { type ContainerStore, homeOf } from './store.ts';
 
-const { VERSION, TABLE, MAP_KIND } = layout;
+const { TABLE, MAP_KIND } = layout;
 
 /** How many entries an inspector shows. */
 const SHOWN = 100;
@@ -226,10 +226,10 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
       if (slot < 0) return undefined;
       const value = this.field.read(core.valueOf(slot));
       const weight = this.loose ? 0 : (core.usage?.weightOf(slot) ?? 0);
+      core.begin(shard);
       try {
         return synchronous(fn(value as Value<V>));
       } finally {
-        core.i32[shard + VERSION] = core.i32[shard + VERSION]! + 1;
         if (value instanceof StructView && this.#value.kind === 'struct') releaseView(value);
         if (!this.loose) core.usage?.changed(shard, slot, weight);
       }
@@ -283,7 +283,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
       lock.release();
       return this.#addNew(key, delta);
     }
-    i32[shard + VERSION] = i32[shard + VERSION]! + 1;
+    core.begin(shard);
     let sum: unknown;
     if (core.cells?.holds(slot)) {
       sum = core.cells.addLocked(slot, delta as number);
@@ -458,7 +458,7 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
     try {
       const slot = core.slots.find(core.i32[shard + TABLE]!, hash);
       if (slot < 0) return false;
-      core.i32[shard + VERSION] = core.i32[shard + VERSION]! + 1;
+      core.begin(shard);
       this.field.write(core.valueOf(slot), value);
       core.usage?.touch(shard, slot);
       return true;
@@ -492,13 +492,13 @@ export class SharedMap<K extends Field = Field, V extends Field = Field> extends
       const value = synchronous(fn(this.load(core.valueOf(slot)) as never));
       this.#checkValue(value);
       if (this.cell) {
-        core.i32[shard + VERSION] = core.i32[shard + VERSION]! + 1;
+        core.begin(shard);
         this.field.write(core.valueOf(slot), value);
         core.usage?.note(shard, slot);
       } else {
         const entry = core.newEntry(key, value);
         core.usage?.checkWeight(entry);
-        core.i32[shard + VERSION] = core.i32[shard + VERSION]! + 1;
+        core.begin(shard);
         old = core.replace(shard, slot, entry);
       }
       return value;

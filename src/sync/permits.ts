@@ -115,9 +115,11 @@ export class Permits {
   /** Takes `count` permits if so many are free. */
   tryTake(count: number): boolean {
     this.lock.acquire();
-    const had = this.charge(count);
-    this.lock.release();
-    return had;
+    try {
+      return this.charge(count);
+    } finally {
+      this.lock.release();
+    }
   }
 
   /**
@@ -154,11 +156,8 @@ export class Permits {
   /** Takes permits, or says what to wait for: see `Turn.attempt`. */
   attemptTake(turn: Taking): number {
     if (!this.areThere()) return DONE;
-    this.lock.acquire();
-    turn.seen = this.i32[this.base + CHANGES]!;
-    const had = this.charge(turn.count);
-    this.lock.release();
-    return had ? DONE : this.base + CHANGES;
+    turn.seen = atomicLoad(this.i32, this.base + CHANGES);
+    return this.tryTake(turn.count) ? DONE : this.base + CHANGES;
   }
 
   /**
@@ -240,8 +239,8 @@ export class Permits {
       if (taken === 0 || !this.isGone(slot)) continue;
       i32[record + TAKEN] = 0;
       free += taken;
+      i32[base + AVAILABLE] = free;
     }
-    i32[base + AVAILABLE] = free;
     return free;
   }
 

@@ -23,13 +23,15 @@
  * of a thread that is gone puts right what that one has left there.
  */
 
-import { mayBlock, threadId } from '#platform';
+import { mayBlock, readsInOrder, threadId } from '#platform';
 import { DetachedError } from '../errors.ts';
+import { atomicLoad, atomicStore } from '../memory/atomics.ts';
 import type { Memory } from '../memory/memory.ts';
 
 const SLOT_BITS = 8;
 const GENERATION_MASK = (1 << 22) - 1;
 const STANDALONE = 1 << 30;
+const IN_ORDER = readsInOrder();
 /** Words from the record of locks to the deed. */
 const DEED_AT = 9;
 
@@ -112,6 +114,18 @@ export class Thread {
   /** Whether the tenant of a slot is gone. For words that name a slot without its generation. */
   isTenantGone(slot: number): boolean {
     return this.#census.isGone(this.#census.tokenAt?.(slot) ?? 0);
+  }
+
+  /**
+   * Keeps this thread's loads and stores before it before those after it, but for a store and a later load. A load
+   * does where the processor keeps such orders itself, and only has to hold the compiler; on ARM64 it would not. There
+   * a store does, which waits for what comes before it, and a load, which does not pass that store and is waited for
+   * by what comes after. The word is one that no other thread writes, so that this takes no shared line away.
+   */
+  fence(): void {
+    const { words, pending } = this;
+    if (!IN_ORDER) atomicStore(words, pending, words[pending]!);
+    atomicLoad(words, pending);
   }
 
   /** Ends the thread's part in its heap: whatever needs its record (locks, counts) throws from now on. */
