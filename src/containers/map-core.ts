@@ -21,6 +21,7 @@
  * Lock order: one shard's lock → the allocator's.
  */
 
+import { keepsOrder } from '#platform';
 import { hex, OutOfMemoryError } from '../errors.ts';
 import { type Address, NULL } from '../memory/address.ts';
 import * as atomics from '../memory/atomics.ts';
@@ -40,6 +41,7 @@ import type { ContainerStore } from './store.ts';
 
 const { VERSION, TABLE, COUNT, USED, NEXT, DOOMED, FREE, DELETED, TAKEN, OPEN, SHARD_SHIFT } = layout;
 const { atomicLoad, atomicStore } = atomics;
+const IN_ORDER = keepsOrder();
 /** How often a reader looks again before it takes the lock. */
 const LOOKS = 16;
 /** The smallest table has 2^3 slots, the largest 2^26. */
@@ -213,7 +215,7 @@ export class MapCore {
   /** Comes before a change: who sees any store of it sees the lock or the new version. Requires: lock held. */
   begin(shard: number): void {
     this.i32[shard + VERSION] = this.i32[shard + VERSION]! + 1;
-    this.store.thread.fence();
+    if (!IN_ORDER) this.store.thread.fence();
   }
 
   /**

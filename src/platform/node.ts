@@ -98,7 +98,7 @@ export function onExit(callback: (failed: boolean) => void): () => void {
   };
 }
 
-export function readsInOrder(): boolean {
+export function keepsOrder(): boolean {
   return process.arch === 'x64' || process.arch === 'ia32';
 }
 
@@ -124,6 +124,6 @@ function runExitCallbacks(code: number): void {
   followWorker,
   mayBlock,
   onExit,
-  readsInOrder,
+  keepsOrder,
   isolationProblem,
 }) satisfies Platform;

@@ -57,8 +57,8 @@ export interface Platform {
    */
   onExit(callback: (failed: boolean) => void): () => void;
 
-  /** Whether the processor is known to make one thread's reads in their order, as x64 does and ARM64 does not. */
-  readsInOrder(): boolean;
+  /** Whether the processor is known to keep a thread's reads in order, and its writes, as x64 does and ARM64 does not. */
+  keepsOrder(): boolean;
 
   /** What keeps this thread from sharing memory, as one sentence, or undefined. */
   isolationProblem(): string | undefined;

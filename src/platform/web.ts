@@ -63,7 +63,7 @@ export function onExit(callback: (failed: boolean) => void): () => void {
 }
 
 /** A page is not told on which processor it runs. */
-export function readsInOrder(): boolean {
+export function keepsOrder(): boolean {
   return false;
 }
 
@@ -93,6 +93,6 @@ if (web.document === undefined) answerFollowers(signOfLife);
   followWorker,
   mayBlock,
   onExit,
-  readsInOrder,
+  keepsOrder,
   isolationProblem,
 }) satisfies Platform;

@@ -23,7 +23,7 @@
  * of a thread that is gone puts right what that one has left there.
  */
 
-import { mayBlock, readsInOrder, threadId } from '#platform';
+import { keepsOrder, mayBlock, threadId } from '#platform';
 import { DetachedError } from '../errors.ts';
 import { atomicLoad, atomicStore } from '../memory/atomics.ts';
 import type { Memory } from '../memory/memory.ts';
@@ -31,7 +31,7 @@ import type { Memory } from '../memory/memory.ts';
 const SLOT_BITS = 8;
 const GENERATION_MASK = (1 << 22) - 1;
 const STANDALONE = 1 << 30;
-const IN_ORDER = readsInOrder();
+const IN_ORDER = keepsOrder();
 /** Words from the record of locks to the deed. */
 const DEED_AT = 9;
 

@@ -6,10 +6,10 @@ import {
   exitProblem,
   hasEnded,
   isolationProblem,
+  keepsOrder,
   loopTimes,
   mayBlock,
   onExit,
-  readsInOrder,
   signOfLife,
   threadId,
   untilEnded,
@@ -126,5 +126,5 @@ test('the callbacks run when a worker ends by itself', async () => {
 });
 
 test('an x64 processor reads in order, others are not trusted to', () => {
-  expect(readsInOrder()).toBe(process.arch === 'x64' || process.arch === 'ia32');
+  expect(keepsOrder()).toBe(process.arch === 'x64' || process.arch === 'ia32');
 });

@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { isolationProblem, mayBlock, onExit, readsInOrder, threadId } from '../../src/platform/web.ts';
+import { isolationProblem, keepsOrder, mayBlock, onExit, threadId } from '../../src/platform/web.ts';
 
 afterEach(() => vi.unstubAllGlobals());
 
@@ -78,5 +78,5 @@ test('a page that is not isolated is told the two headers', () => {
 });
 
 test('a page does not know its processor', () => {
-  expect(readsInOrder()).toBe(false);
+  expect(keepsOrder()).toBe(false);
 });

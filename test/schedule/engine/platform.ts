@@ -39,7 +39,7 @@ export function onExit(): () => void {
   return () => {};
 }
 
-export function readsInOrder(): boolean {
+export function keepsOrder(): boolean {
   return true;
 }
 
