@@ -215,8 +215,7 @@ export function drainDead({ slots, thread, lock, allocator }: RecoveryParts): bo
  * error, it keeps the slot, and who reaps it says what becomes of them.
  */
 export function leaveSlot({ slots, thread, allocator }: RecoveryParts, failed: boolean): void {
-  allocator.flush();
-  if (failed && ownsBlocks(allocator, thread.slot)) return;
+  if (failed && ownsBlocks(allocator, thread.slot)) return allocator.flush();
   allocator.leave();
   slots.giveBack(thread);
   thread.leave();

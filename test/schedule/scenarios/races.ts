@@ -117,6 +117,7 @@ export const MAP_READERS: readonly AllowedRace[] = [
       'readers take no lock: they look at lock and version afterwards, and again when a writer was there',
     between: READS_SLOTS,
     and: [
+      'MapCore.begin',
       'MapCore.putInSlot',
       'MapCore.putEntry',
       'MapCore.unlink',
