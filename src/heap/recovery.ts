@@ -215,7 +215,10 @@ export function drainDead({ slots, thread, lock, allocator }: RecoveryParts): bo
  * error, it keeps the slot, and who reaps it says what becomes of them.
  */
 export function leaveSlot({ slots, thread, allocator }: RecoveryParts, failed: boolean): void {
-  if (failed && ownsBlocks(allocator, thread.slot)) return allocator.flush();
+  if (failed && ownsBlocks(allocator, thread.slot)) {
+    allocator.flush();
+    return;
+  }
   allocator.leave();
   slots.giveBack(thread);
   thread.leave();
