@@ -9,7 +9,7 @@
  *
  * Half of the time that loading takes goes to the system: it finds memory and copies the file's bytes to where
  * they belong. `loadImageAsync` leaves that to the threads of the runtime, some pieces ahead, and checks what is
- * there meanwhile. The event loop turns between two pieces; on two cores it all takes a fifth longer.
+ * there meanwhile. The event loop turns between two pieces; on two cores it all takes about as long.
  *
  *     threads of the runtime    read 0 │ read 2 │ read 4 …
  *                               read 1 │ read 3 │ read 5 …
